@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// oasync/chan.h - channels: elements of one size, handed from senders to receivers.
+//
+//     oa_chan_t *ch = oa_chan_make(sizeof(int), .capacity = 16);
+//     oa_chan_send(ch, &i);      // in one task or thread
+//     oa_chan_recv(ch, &i);      // in another
+//
+// Any number of tasks and plain threads may send and receive. What one sender sends arrives in its
+// order; waiters are served first come, first served. An element is copied, byte for byte. In each
+// call a `ch` of NULL is -EINVAL where nothing else is said.
+#ifndef OASYNC_CHAN_H
+#define OASYNC_CHAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "time.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct oa_chan oa_chan_t;
+
+// As a capacity: a send never waits, memory grows with what is queued.
+#define OA_UNBOUNDED SIZE_MAX
+
+// How a channel is to be. Zero is the default of every field.
+typedef struct oa_chan_config {
+    size_t size;      // sizeof(oa_chan_config_t); OA_CHAN_INIT and the macro fill it in
+    size_t elem_size; // bytes of an element; 0: elements carry nothing but their arrival
+    size_t capacity;  // how many elements it holds; 0: rendezvous, a send waits for its receiver
+} oa_chan_config_t;
+
+#define OA_CHAN_INIT {sizeof(oa_chan_config_t), 0, 0}
+
+#ifndef __cplusplus
+// oa_chan_t *oa_chan_make(size_t elem_size, ...options): oa_chan_make(8, .capacity = 16).
+#define oa_chan_make(...)                                                                          \
+    oa_chan_make_config(                                                                           \
+        &(oa_chan_config_t){.size = sizeof(oa_chan_config_t), .elem_size = __VA_ARGS__})
+#endif
+
+// Makes a channel, to be freed by oa_chan_free(). It belongs to no runtime and may be made before
+// one starts and outlive it.
+// Any thread; never waits.
+// Returns the channel, or NULL: no memory, or a config that is NULL, of a wrong size or out of
+// range (capacity times elem_size overflows).
+oa_chan_t *oa_chan_make_config(const oa_chan_config_t *config);
+
+// Sends a copy of the element at `elem`: waits until there is room, on a rendezvous until a
+// receiver has taken it.
+// Any thread; waits.
+// Returns 0, or, with the element not sent,
+//  -EINVAL     ch is NULL, or elem is and elements have a size;
+//  -EPIPE      the channel is closed, or was while this send waited;
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of task.h), or an unbounded channel has no
+//              memory.
+int oa_chan_send(oa_chan_t *ch, const void *elem);
+
+// As oa_chan_send(), until a deadline at the latest. Also
+//  -ETIMEDOUT  the deadline has passed and the element could not be sent.
+int oa_chan_send_until(oa_chan_t *ch, const void *elem, int64_t deadline);
+
+// Receives the oldest element into `elem` (NULL: discards it), waiting until there is one. A
+// closed channel still gives out what is in it.
+// Any thread; waits.
+// Returns 0, or, with *elem unchanged,
+//  -EINVAL     ch is NULL;
+//  -EPIPE      the channel is closed and empty;
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of task.h).
+int oa_chan_recv(oa_chan_t *ch, void *elem);
+
+// As oa_chan_recv(), until a deadline at the latest. Also
+//  -ETIMEDOUT  the deadline has passed and there was no element.
+int oa_chan_recv_until(oa_chan_t *ch, void *elem, int64_t deadline);
+
+// Sends if that needs no wait: there is room, or a receiver waits. Works in a cancelled task too.
+// Any thread; never waits.
+// Returns 0, or, with the element not sent,
+//  -EINVAL  ch is NULL, or elem is and elements have a size;
+//  -EAGAIN  the channel is full; on a rendezvous: no receiver waits;
+//  -EPIPE   the channel is closed;
+//  -ENOMEM  an unbounded channel has no memory.
+int oa_chan_put(oa_chan_t *ch, const void *elem);
+
+// Receives into `elem` (NULL: discards) if that needs no wait: there is an element, or a sender
+// waits. Works in a cancelled task too.
+// Any thread; never waits.
+// Returns 0, or, with *elem unchanged,
+//  -EINVAL  ch is NULL;
+//  -EAGAIN  the channel is empty and open;
+//  -EPIPE   the channel is empty and closed.
+int oa_chan_take(oa_chan_t *ch, void *elem);
+
+// Closes a channel: sends are refused from now on, also those that wait; receives go on until it
+// is empty.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL    ch is NULL;
+//  -EALREADY  it is closed.
+int oa_chan_close(oa_chan_t *ch);
+
+// Frees a channel, closed or not, with what is in it. NULL is 0 and does nothing.
+// Any thread; never waits.
+// Returns 0, or, with the channel unchanged,
+//  -EBUSY  somebody waits on it.
+int oa_chan_free(oa_chan_t *ch);
+
+// How many elements the channel holds now; those of waiting senders do not count. 0 for NULL.
+// Any thread; never waits; cannot fail.
+size_t oa_chan_len(oa_chan_t *ch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

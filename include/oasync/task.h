@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// oasync/task.h - the runtime and its tasks.
+//
+// A coordinator is one runtime: a few OS threads, its workers, that run any number of tasks.
+// oa_run() makes one and lends it the calling thread; oa_start() makes one beside the caller.
+// A task is made by oa_go() and ends when its function returns. It may call any function that
+// waits, at any depth, and is then parked; it holds no stack before its first wait.
+//
+// Two results that many calls share:
+//  -ENOMEM     A call that may wait can find that the task cannot be parked, because no stack
+//              could be mapped on which the other tasks would go on. The call then returns at
+//              once and has done nothing; it may be called again.
+//  -ECANCELED  The calling task was cancelled (oa_cancel, oa_group_cancel or OA_CANCEL). From
+//              then on each of its waits, the present and the later ones, returns this at once,
+//              even one that need not wait. What never waits works as ever. Not interrupted, for
+//              they guard the caller's memory: oa_mutex_lock, oa_join and oa_group_wait (which
+//              hands the cancel to its group); their _until twins are.
+#ifndef OASYNC_TASK_H
+#define OASYNC_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "time.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct oa_coord oa_coord_t; // one runtime
+typedef struct oa_task oa_task_t;   // a ticket for a task: to be compared, never dereferenced
+typedef struct oa_group oa_group_t; // see group.h
+
+// What a task runs.
+typedef void oa_fn(void *arg);
+
+// "file:line" of the place where it stands, as one string literal.
+#define OA_WHERE_TEXT(line) #line
+#define OA_WHERE_LINE(line) OA_WHERE_TEXT(line)
+#define OA_WHERE __FILE__ ":" OA_WHERE_LINE(__LINE__)
+
+// ---- The runtime ------------------------------------------------------------------------------
+
+enum { OA_LOG_DEBUG = 1, OA_LOG_INFO = 2, OA_LOG_WARN = 3, OA_LOG_ERROR = 4, OA_LOG_OFF = 5 };
+
+// How a runtime is to be. Zero is the default of every field. A value out of range is refused
+// with -EINVAL and the reason is logged.
+typedef struct oa_config {
+    size_t size;       // sizeof(oa_config_t); OA_CONFIG_INIT and the macros fill it in
+    oa_fn *fn;         // the first task; must not be NULL
+    void *arg;         // its argument
+    int max_workers;   // OS threads that run tasks; 0: $OASYNC_WORKERS, else the CPUs that this
+                       //   process may use (affinity mask and every level of cgroup quota)
+    int log_level;     // the least level that is logged; 0: $OASYNC_LOG, else OA_LOG_WARN
+    size_t stack_size; // bytes of a task's stack, its guard (at most a quarter) included, reserved
+                       //   and not committed; at least 4096, rounded up; 0: 256 KiB
+    void (*log)(void *log_arg, int level, const char *line); // gets each line, without a newline,
+                                                             //   from any thread; NULL: stderr
+    void *log_arg;                                           // its first argument
+    const char *name; // of the runtime, in its log lines and the names of its threads; copied
+} oa_config_t;
+
+#define OA_CONFIG_INIT {sizeof(oa_config_t), NULL, NULL, 0, 0, 0, NULL, NULL, NULL}
+
+#ifndef __cplusplus
+// int oa_run(fn, [arg], ...options): oa_run(start, &x, .max_workers = 4).
+#define oa_run(...) oa_run_config(&(oa_config_t){.size = sizeof(oa_config_t), .fn = __VA_ARGS__})
+
+// int oa_start(oa_coord_t **coord, fn, [arg], ...options).
+#define oa_start(coord, ...)                                                                       \
+    oa_start_config((coord), &(oa_config_t){.size = sizeof(oa_config_t), .fn = __VA_ARGS__})
+#endif
+
+// Runs `config->fn(config->arg)` as the first task of a new runtime and returns when no task is
+// left, or when all have ended after oa_shutdown(). The calling thread is one of the workers.
+// It may be called again, and by several threads at once.
+// Plain threads only; waits.
+// Returns 0, or
+//  -EINVAL  config or its fn is NULL, its size is too small, or a field is out of range;
+//  -E2BIG   config is larger than this library knows and its tail is not zero;
+//  -EPERM   the caller is a task;
+//  -EAGAIN  an OS thread could not be made;
+//  -EMFILE  a descriptor could not be made;
+//  -ENOMEM  there is no memory.
+// After an error the first task has not run and nothing is left behind.
+int oa_run_config(const oa_config_t *config);
+
+// Starts a runtime beside the caller, with `config->fn(config->arg)` as its first task, and stores
+// it in *coord before that task can run. The runtime lives until a shutdown, or until oa_wait() is
+// called and no task is left. Each success needs exactly one successful oa_wait().
+// Any thread; never waits.
+// Returns 0, or, with *coord set to NULL and nothing left behind,
+//  -EINVAL  coord, config or its fn is NULL, the size is too small, or a field is out of range;
+//  -E2BIG   config is larger than this library knows and its tail is not zero;
+//  -EAGAIN  an OS thread could not be made;
+//  -EMFILE  a descriptor could not be made;
+//  -ENOMEM  there is no memory.
+int oa_start_config(oa_coord_t **coord, const oa_config_t *config);
+
+// Waits until no task of a runtime made by oa_start() is left, joins its threads and frees all it
+// had; then `coord` is gone. To be called exactly once with success, after a shutdown too.
+// Any thread; waits; a task of another coordinator is parked.
+// Returns 0, or, with the coordinator as it was,
+//  -EINVAL     coord is NULL or was not made by oa_start();
+//  -EDEADLK    the caller is a task of this coordinator;
+//  -EBUSY      another thread waits for it already;
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of this file).
+int oa_wait(oa_coord_t *coord);
+
+// As oa_wait(), until a deadline at the latest. Also
+//  -ETIMEDOUT  the deadline has passed and tasks were left; the coordinator is still there.
+int oa_wait_until(oa_coord_t *coord, int64_t deadline);
+
+typedef enum oa_shutdown {
+    OA_DRAIN = 1,  // run what has been spawned to its end, delayed tasks at their time; tasks may
+                   //   still spawn, other threads and coordinators may not
+    OA_CANCEL = 2, // drop what has not begun, cancel what has (the caller too), refuse every oa_go
+} oa_shutdown_t;
+
+// Tells a runtime to end; oa_run() or oa_wait() then returns 0 when all its tasks have ended.
+// `coord` NULL means the calling task's own. OA_CANCEL may follow OA_DRAIN.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL    there is no such mode;
+//  -EPERM     coord is NULL and the caller is no task;
+//  -EALREADY  it was shut down before, other than by OA_DRAIN followed by OA_CANCEL.
+int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode);
+
+// The coordinator of the calling task; NULL in a thread that is no task.
+// Any thread; never waits.
+oa_coord_t *oa_coord(void);
+
+// How many workers a coordinator has. `coord` NULL means the calling task's own.
+// Any thread; never waits.
+// Returns the number, at least 1, or
+//  -EPERM  coord is NULL and the caller is no task.
+int oa_workers(oa_coord_t *coord);
+
+// A number for the OS thread beneath the calling task, unique among the threads of its
+// coordinator that run tasks now, at least 0 and below oa_worker_limit(). It holds until the
+// task's next wait. -1 in a thread that is no task.
+// Any thread; never waits.
+int oa_worker_id(void);
+
+// The bound of oa_worker_id() in a coordinator, fixed at its start: the size of an array with an
+// element for each thread. `coord` NULL means the calling task's own.
+// Any thread; never waits.
+// Returns the bound, at least 1, or
+//  -EPERM  coord is NULL and the caller is no task.
+int oa_worker_limit(oa_coord_t *coord);
+
+// ---- Tasks ------------------------------------------------------------------------------------
+
+// What a task is to be. Zero is the default of every field.
+typedef struct oa_spec {
+    size_t size;          // sizeof(oa_spec_t); OA_SPEC_INIT and the macro fill it in
+    const char *where;    // the place of spawning, a string that stays; the macro fills it in
+    oa_fn *fn;            // what the task runs; must not be NULL
+    void *arg;            // its argument
+    size_t copy;          // > 0: so many bytes of *arg are copied into the task and fn is given the
+                          //   copy, aligned as malloc's and alive until the task has ended
+    void (*drop)(void *); // called with the argument instead of fn if the task never runs
+    const char *name;     // the task's name; its first 31 bytes are copied
+    size_t stack;         // bytes of its stack, as stack_size; 0: the coordinator's stack_size
+    oa_task_t **task;     // where to store a handle, to be joined or detached once
+    oa_coord_t *coord;    // where the task is to run; NULL: the calling task's coordinator
+    int64_t delay;        // nanoseconds before it may begin
+    oa_group_t *group;    // the group it belongs to, which must outlive it
+} oa_spec_t;
+
+#define OA_SPEC_INIT                                                                               \
+    {sizeof(oa_spec_t), OA_WHERE, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL}
+
+#ifndef __cplusplus
+// int oa_go(fn, [arg], ...options): oa_go(foo); oa_go(foo, &x, .delay = 5 * OA_SECOND).
+#define oa_go(...)                                                                                 \
+    oa_go_spec(&(oa_spec_t){.size = sizeof(oa_spec_t), .where = OA_WHERE, .fn = __VA_ARGS__})
+
+// As the argument of oa_go: the task gets a copy of this lvalue or compound literal.
+// oa_go(foo, oa_val(i)); oa_go(foo, oa_val((struct point){1, 2})).
+#define oa_val(...) &(__VA_ARGS__), .copy = sizeof(__VA_ARGS__)
+#endif
+
+// Spawns a task. Either spec->fn runs or, where the task is never to run (an error here, a cancel
+// before it began, a shutdown), spec->drop is called with the argument: exactly one of the two,
+// once, whatever this call returns. The argument is the copy where one has been made, else `arg`.
+// Only with an unreadable spec (NULL, a wrong size) or a NULL fn neither runs. drop is called by
+// whoever drops, with no lock of the library held, and must not wait; for an error it has been
+// called when this call returns. The handle is stored before the task can run.
+// Any thread, but see -EPERM; never waits.
+// Returns 0, or, with NULL stored as the handle,
+//  -EINVAL     spec or its fn is NULL, its size is too small, copy with a NULL arg, a negative
+//              delay, or a stack size out of range;
+//  -E2BIG      spec is larger than this library knows and its tail is not zero;
+//  -EPERM      the caller is no task and coord is NULL;
+//  -ESHUTDOWN  the coordinator was shut down and takes no more tasks;
+//  -ECANCELED  the group was cancelled and no oa_group_wait() has returned since;
+//  -ENOMEM     there is no memory.
+int oa_go_spec(const oa_spec_t *spec);
+
+// Waits until a task has ended or was dropped, and gives up its handle. A task's joiner is told
+// after its group. A cancel of the caller does not interrupt it.
+// Any thread; waits.
+// Returns 0, or, with the handle still the caller's,
+//  -ESRCH    the handle is stale: NULL, joined, detached, or of a task spawned without .task;
+//  -EDEADLK  the caller is this task;
+//  -EBUSY    another joins it already;
+//  -ENOMEM   the caller cannot be parked (see the top of this file).
+int oa_join(oa_task_t *task);
+
+// As oa_join(), until a deadline at the latest, and interrupted by a cancel of the caller. Also
+//  -ETIMEDOUT  the deadline has passed and the task had not ended;
+//  -ECANCELED  the calling task was cancelled.
+int oa_join_until(oa_task_t *task, int64_t deadline);
+
+// Gives up a handle without waiting; what the task had is freed when it ends.
+// Any thread; never waits.
+// Returns 0, or
+//  -ESRCH  the handle is stale: NULL, joined, detached, or of a task spawned without .task;
+//  -EBUSY  another joins it at this moment.
+int oa_detach(oa_task_t *task);
+
+// Cancels a task. One that has not begun never runs and is dropped; one that has begun gets
+// -ECANCELED from its waits, see the top of this file. It is not killed, and the tasks it spawned
+// are not cancelled. Cancelling again changes nothing.
+// Any thread; never waits.
+// Returns 0, or
+//  -ESRCH  the handle is stale or the task has ended.
+int oa_cancel(oa_task_t *task);
+
+// Whether the calling task was cancelled, shielded or not; false in a thread that is no task.
+// Any thread; never waits.
+bool oa_cancelled(void);
+
+// oa_shield(true): no wait of the calling task is broken by a cancel until oa_shield(false).
+// Returns what it was before; does nothing and returns false in a thread that is no task.
+// Any thread; never waits.
+bool oa_shield(bool on);
+
+// Lets other tasks run first; the calling task stays ready and goes on in its turn. A plain thread
+// gives up its CPU.
+// Any thread; may put the task behind others. Cannot fail: without memory for a stack it returns
+// at once.
+void oa_yield(void);
+
+// Waits for `ns` nanoseconds, never less; OA_FOREVER: until cancelled.
+// Any thread (a plain one sleeps); waits.
+// Returns 0, or
+//  -EINVAL     ns is negative;
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of this file).
+int oa_sleep(int64_t ns);
+
+// As oa_sleep(), until a deadline; one in the past is 0 at once.
+// Any thread; waits.
+// Returns 0, or
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of this file).
+int oa_sleep_until(int64_t deadline);
+
+// A handle of the calling task, stale when it has ended; NULL in a thread that is no task. It may
+// be given to oa_cancel(), oa_task_id() and oa_task_name(); it cannot be joined unless .task
+// asked for that.
+// Any thread; never waits.
+oa_task_t *oa_self(void);
+
+// The number of a task: never 0, and never given to another task of the process. 0 for NULL, for a
+// stale handle, and when the task has ended.
+// Any thread; never waits.
+uint64_t oa_task_id(oa_task_t *task);
+
+// The name of a task, "" when it was given none; NULL for NULL, for a stale handle, and when the
+// task has ended. The string is good until then.
+// Any thread; never waits.
+const char *oa_task_name(oa_task_t *task);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

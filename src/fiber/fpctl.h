@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// fpctl.h - the floating-point control words, which the ABI lets a thread keep across calls.
+//
+// Owns:    nothing but the CPU's registers. Rounding mode, traps and flushing belong to a task and
+//          are kept with it; the sticky exception flags are not.
+// Callers: the scheduler, when a task parks, resumes or ends. A task starts with the default.
+#ifndef OAI_FIBER_FPCTL_H
+#define OAI_FIBER_FPCTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#if defined(__x86_64__)
+
+typedef struct oai_fpctl {
+    uint32_t mxcsr; // control bits only
+    uint32_t x87;
+} oai_fpctl_t;
+
+enum {
+    OAI_MXCSR_CONTROL = 0xffc0, // without the six sticky flags
+    OAI_MXCSR_DEFAULT = 0x1f80,
+    OAI_X87_DEFAULT = 0x037f,
+};
+
+// Reads the words into *now; true when they differ from the default.
+static inline bool oai_fpctl_changed(oai_fpctl_t *now)
+{
+    uint32_t mxcsr;
+    uint16_t x87;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
+    now->mxcsr = mxcsr & OAI_MXCSR_CONTROL;
+    now->x87 = x87;
+    return now->mxcsr != OAI_MXCSR_DEFAULT || x87 != OAI_X87_DEFAULT;
+}
+
+// "memory": arithmetic must not be moved across, as far as a compiler can be told at all.
+static inline void oai_fpctl_set(const oai_fpctl_t *fp)
+{
+    uint16_t x87 = (uint16_t)fp->x87;
+    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" ::"m"(fp->mxcsr), "m"(x87) : "memory");
+}
+
+static inline oai_fpctl_t oai_fpctl_standard(void)
+{
+    return (oai_fpctl_t){.mxcsr = OAI_MXCSR_DEFAULT, .x87 = OAI_X87_DEFAULT};
+}
+
+#elif defined(__aarch64__)
+
+typedef struct oai_fpctl {
+    uint64_t fpcr; // status is in FPSR, apart
+} oai_fpctl_t;
+
+static inline bool oai_fpctl_changed(oai_fpctl_t *now)
+{
+    __asm__ volatile("mrs %0, fpcr" : "=r"(now->fpcr));
+    return now->fpcr != 0;
+}
+
+static inline void oai_fpctl_set(const oai_fpctl_t *fp)
+{
+    __asm__ volatile("msr fpcr, %0" ::"r"(fp->fpcr) : "memory");
+}
+
+static inline oai_fpctl_t oai_fpctl_standard(void)
+{
+    return (oai_fpctl_t){.fpcr = 0};
+}
+
+#else
+#error "oasync: no floating-point control for this architecture yet"
+#endif
+
+// Puts the default in force.
+static inline void oai_fpctl_default(void)
+{
+    oai_fpctl_t fp = oai_fpctl_standard();
+    oai_fpctl_set(&fp);
+}
+
+#endif

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// coord.c - a coordinator's life: made, shut down, ended, joined, freed.
+//
+// The end, step by step:
+//   1. A worker that finds nothing to do, or whoever lets go of the last hold, calls
+//      oai_coord_try_end(). Under the injection queue's lock it counts all tasks that ended, then
+//      all that were spawned. If the two are equal and nobody holds the coordinator, no task is
+//      left: see below. It closes the queue and sets `ended`, in the same critical section, so
+//      that a task from outside comes before or is refused.
+//   2. It wakes every sleeping worker. Each sees `ended` and leaves its loop for its thread's own
+//      stack.
+//   3. Each thread of the coordinator counts itself off under the same lock; the last one lets
+//      whoever is in oa_wait() go, and touches nothing more.
+//   4. That one joins the threads and frees everything.
+//
+// Why the count is exact: a worker's counters only grow, `ended` is stored with release and read
+// with acquire, and all of it is read before any `spawned`. So whoever counts the end of a task
+// also counts every task that it spawned. Let E be the tasks whose ends were counted and S those
+// whose spawns were: E is a part of S, so equal numbers mean E = S. Any other task has an ancestor
+// whose parent is in S, for the first tasks come from outside and are counted under the lock; the
+// parent has ended, so its spawns were counted: a contradiction.
+#include <stdio.h>
+#include <string.h>
+
+#include "sched/internal.h"
+#include "sched/sched.h"
+
+uint64_t oai_coord_ids(uint64_t count)
+{
+    static _Atomic uint64_t next = 1;
+    // Relaxed: each number is given out once, in whatever order.
+    return atomic_fetch_add_explicit(&next, count, memory_order_relaxed);
+}
+
+// ---- The end --------------------------------------------------------------------------------------
+
+// Under the injection queue's lock: whether no task is left.
+static bool none_left(oa_coord_t *coord)
+{
+    uint64_t ended = coord->inject.dropped;
+    uint64_t spawned = coord->inject.spawned;
+    // Acquire: told above.
+    for (int i = 0; i < coord->workers; i++)
+        ended += atomic_load_explicit(&coord->worker[i].ended, memory_order_acquire);
+    for (int i = 0; i < coord->workers; i++)
+        spawned += atomic_load_explicit(&coord->worker[i].spawned, memory_order_acquire);
+    return ended == spawned;
+}
+
+bool oai_coord_try_end(oa_coord_t *coord)
+{
+    // Acquire: pairs with the release below.
+    if (atomic_load_explicit(&coord->ended, memory_order_acquire))
+        return true;
+    oai_lock(&coord->inject.lock);
+    bool ends = !coord->held && !atomic_load_explicit(&coord->ended, memory_order_relaxed) &&
+                none_left(coord);
+    if (ends) {
+        coord->inject.closed = true;
+        atomic_store_explicit(&coord->ended, true, memory_order_release);
+    }
+    oai_unlock(&coord->inject.lock);
+    if (ends)
+        oai_idle_wake_all(&coord->idle);
+    return ends || atomic_load_explicit(&coord->ended, memory_order_acquire);
+}
+
+void oai_coord_release(oa_coord_t *coord)
+{
+    oai_lock(&coord->inject.lock);
+    coord->held = false;
+    oai_unlock(&coord->inject.lock);
+    oai_coord_try_end(coord);
+}
+
+// A thread of the coordinator has left its loop. The last one lets the waiter go.
+static void count_off(oa_coord_t *coord)
+{
+    oai_wait_t *waiter = NULL;
+    oai_lock(&coord->inject.lock);
+    if (--coord->threads_left == 0) {
+        coord->over = true;
+        if (coord->waiter && oai_wait_claim(coord->waiter))
+            waiter = coord->waiter;
+        coord->waiter = NULL;
+    }
+    oai_unlock(&coord->inject.lock);
+    if (waiter)
+        oai_wait_ready(waiter);
+}
+
+static int wait_over(oa_coord_t *coord, int64_t deadline)
+{
+    oai_wait_t wait;
+    int err = oai_wait_begin(&wait, true);
+    if (err)
+        return err;
+    oai_lock(&coord->inject.lock);
+    bool over = coord->over;
+    if (!over && coord->waiter)
+        err = -EBUSY;
+    else if (!over && oai_wait_expired(deadline))
+        err = -ETIMEDOUT;
+    else if (!over)
+        coord->waiter = &wait;
+    oai_unlock(&coord->inject.lock);
+    if (over || err)
+        return err;
+    err = oai_wait_park(&wait, deadline);
+    if (err) {
+        oai_lock(&coord->inject.lock);
+        if (coord->waiter == &wait)
+            coord->waiter = NULL;
+        oai_unlock(&coord->inject.lock);
+    }
+    return err;
+}
+
+// A wait that gave up leaves the coordinator as it was, unless that has ended meanwhile.
+static void hold_again(oa_coord_t *coord)
+{
+    oai_lock(&coord->inject.lock);
+    // Relaxed, both: they change under this lock.
+    if (!coord->waiter && !atomic_load_explicit(&coord->ended, memory_order_relaxed) &&
+        atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_RUNNING)
+        coord->held = true;
+    oai_unlock(&coord->inject.lock);
+}
+
+int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
+{
+    oai_worker_t *worker = oai_self();
+    if (worker && worker->coord == coord)
+        return -EDEADLK;
+    if (coord->lent)
+        return -EINVAL;
+    oai_coord_release(coord);
+    // When no task is left its threads need a moment, whatever the deadline.
+    if (atomic_load_explicit(&coord->ended, memory_order_acquire))
+        deadline = OA_FOREVER;
+    int err = wait_over(coord, deadline);
+    if (err)
+        hold_again(coord);
+    return err;
+}
+
+// ---- Its threads --------------------------------------------------------------------------------
+
+static void work(oai_worker_t *worker)
+{
+    oai_self_set(worker);
+    oai_worker_run(worker);
+    oai_self_set(NULL);
+}
+
+static void thread_main(void *arg)
+{
+    oai_worker_t *worker = arg;
+    work(worker);
+    count_off(worker->coord);
+}
+
+void oai_coord_work(oa_coord_t *coord)
+{
+    work(&coord->worker[0]);
+}
+
+static int start_thread(oai_worker_t *worker)
+{
+    // The loop runs on stacks of ours; this one only begins and ends. Sanitizers want more.
+    enum { THREAD_STACK = OAI_ASAN || OAI_OWN_STACKS ? 1 << 20 : 64 << 10 };
+    oa_coord_t *coord = worker->coord;
+    char name[16];
+    snprintf(name, sizeof name, "%.9s-%d", coord->name[0] ? coord->name : "oasync",
+             worker->id % 10000);
+    int err = oai_os.thread_start(&worker->thread, thread_main, worker, THREAD_STACK, name);
+    worker->native_thread = err == 0;
+    return err;
+}
+
+// ---- Made and freed -------------------------------------------------------------------------------
+
+static int choose_workers(const oa_config_t *config)
+{
+    if (config->max_workers)
+        return config->max_workers;
+    return oai_os_cpu_count();
+}
+
+// One mapping for the coordinator, its workers, their shards and what thieves remember.
+static oa_coord_t *map_coord(int workers)
+{
+    size_t page = oai_os_page_size();
+    size_t count = (size_t)workers;
+    size_t watches = count * count * sizeof(oai_watch_t);
+    size_t size = sizeof(oa_coord_t) + 2 * OAI_CACHELINE + count * sizeof(oai_worker_t) +
+                  count * sizeof(oai_timers_t) + watches;
+    size = (size + page - 1) / page * page;
+    void *base;
+    if (oai_os.map(&base, size) != 0)
+        return NULL;
+    oa_coord_t *coord = base;
+    uintptr_t next = (uintptr_t)(coord + 1);
+    next = (next + OAI_CACHELINE - 1) & ~(uintptr_t)(OAI_CACHELINE - 1);
+    coord->worker = (oai_worker_t *)next;
+    coord->shards = (oai_timers_t *)(coord->worker + count);
+    oai_watch_t *watch = (oai_watch_t *)(coord->shards + count);
+    for (int i = 0; i < workers; i++)
+        coord->worker[i].watch = watch + (size_t)i * count;
+    coord->workers = workers;
+    coord->map_size = size;
+    return coord;
+}
+
+static void init_worker(oa_coord_t *coord, int id)
+{
+    oai_worker_t *worker = &coord->worker[id];
+    worker->coord = coord;
+    worker->id = id;
+    worker->tick = OAI_TICK;
+    worker->random = (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    worker->tasks.pool = &coord->tasks;
+    oai_runq_init(&worker->queue);
+    oai_stack_cache_init(&worker->stacks, &coord->stacks);
+    oai_timers_init(&coord->shards[id], oai_os.now());
+}
+
+static void set_log(oa_coord_t *coord, const oa_config_t *config)
+{
+    coord->log = config->log;
+    coord->log_arg = config->log_arg;
+    coord->log_level = config->log_level ? config->log_level : OA_LOG_WARN;
+    if (config->name)
+        strncpy(coord->name, config->name, sizeof coord->name - 1);
+}
+
+// Frees what a coordinator without threads and tasks still has.
+static void free_coord(oa_coord_t *coord)
+{
+    for (int i = 0; i < coord->workers; i++) {
+        oai_stack_cache_close(&coord->worker[i].stacks);
+        oai_runq_destroy(&coord->worker[i].queue);
+    }
+    oai_task_pool_destroy(&coord->tasks);
+    oai_stack_pool_destroy(&coord->stacks);
+    oai_os.unmap(coord, coord->map_size);
+}
+
+static void join_threads(oa_coord_t *coord)
+{
+    for (int i = 0; i < coord->workers; i++)
+        if (coord->worker[i].native_thread)
+            oai_os.thread_join(coord->worker[i].thread);
+}
+
+void oai_coord_destroy(oa_coord_t *coord)
+{
+    join_threads(coord);
+    oai_sync_acquire(coord);
+    free_coord(coord);
+}
+
+// Each worker's first loop must have a stack: got now, while that can still be an error.
+static int reserve_stacks(oa_coord_t *coord)
+{
+    for (int i = 0; i < coord->workers; i++)
+        if (!oai_worker_can_leave(&coord->worker[i]))
+            return -ENOMEM;
+    return 0;
+}
+
+static int start_threads(oa_coord_t *coord)
+{
+    for (int i = coord->lent; i < coord->workers; i++) {
+        int err = start_thread(&coord->worker[i]);
+        if (err) {
+            // No task has been spawned: the threads that there are leave at once.
+            oai_coord_release(coord);
+            join_threads(coord);
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int make_coord(oa_coord_t **out, const oa_config_t *config, bool lend)
+{
+    oa_coord_t *coord = map_coord(choose_workers(config));
+    if (!coord)
+        return -ENOMEM;
+    int err = oai_stack_pool_init(&coord->stacks, config->stack_size);
+    if (err) {
+        oai_os.unmap(coord, coord->map_size);
+        return err;
+    }
+    coord->stack_class = coord->stacks.default_class;
+    coord->held = true;
+    coord->lent = lend;
+    coord->threads_left = coord->workers - lend;
+    set_log(coord, config);
+    oai_task_pool_init(&coord->tasks, coord);
+    oai_idle_init(&coord->idle, (unsigned)coord->workers, oai_os_membarrier_probe());
+    for (int i = 0; i < coord->workers; i++)
+        init_worker(coord, i);
+    *out = coord;
+    return reserve_stacks(coord);
+}
+
+int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
+{
+    oa_coord_t *coord = NULL;
+    int err = make_coord(&coord, config, lend);
+    oa_spec_t spec = OA_SPEC_INIT;
+    spec.fn = config->fn;
+    spec.arg = config->arg;
+    oai_task_t *first = NULL;
+    if (err == 0 && !(first = oai_task_make(coord, NULL, &spec)))
+        err = -ENOMEM;
+    if (err == 0)
+        err = start_threads(coord);
+    if (err) {
+        if (coord)
+            free_coord(coord);
+        return err;
+    }
+    *out = coord;
+    oai_inject_admit(&coord->inject);
+    oai_sync_release(first);
+    oai_inject_put(&coord->inject, first);
+    oai_idle_published_outside(&coord->idle);
+    return 0;
+}
+
+// ---- Shut down ------------------------------------------------------------------------------------
+
+// Drops what is delayed and breaks every wait that may be broken. What is queued and has not begun
+// is dropped when its turn comes.
+static void cancel_all(oa_coord_t *coord)
+{
+    for (int i = 0; i < coord->workers; i++)
+        oai_tasks_drop(oai_timers_close(&coord->shards[i]));
+    // Acquire, both: pair with the releases in slab.c.
+    oai_slab_t *slab = atomic_load_explicit(&coord->tasks.slabs, memory_order_acquire);
+    for (; slab; slab = slab->next) {
+        uint32_t carved = atomic_load_explicit(&slab->carved, memory_order_acquire);
+        for (uint32_t i = 0; i < carved; i++) {
+            oai_task_t *task = oai_slab_slot(slab, i);
+            uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
+            oai_wait_break_cancelled(task, oai_generation(state));
+        }
+    }
+}
+
+int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
+{
+    if (mode != OA_DRAIN && mode != OA_CANCEL)
+        return -EINVAL;
+    if (!coord && !(coord = oa_coord()))
+        return -EPERM;
+    int next = mode == OA_DRAIN ? OAI_DRAINING : OAI_CANCELLING;
+    oai_lock(&coord->inject.lock);
+    bool grows = atomic_load_explicit(&coord->state, memory_order_relaxed) < next;
+    if (grows) {
+        coord->held = false;
+        coord->inject.closed = true;
+        // Seq_cst: the canceller's store of the pair told in wait.c.
+        atomic_store_explicit(&coord->state, next, memory_order_seq_cst);
+    }
+    oai_unlock(&coord->inject.lock);
+    if (!grows)
+        return -EALREADY;
+    if (mode == OA_CANCEL)
+        cancel_all(coord);
+    oai_coord_try_end(coord);
+    return 0;
+}
+
+// ---- Looked at --------------------------------------------------------------------------------------
+
+oa_coord_t *oa_coord(void)
+{
+    oai_worker_t *worker = oai_self();
+    return worker ? worker->coord : NULL;
+}
+
+int oa_workers(oa_coord_t *coord)
+{
+    if (!coord && !(coord = oa_coord()))
+        return -EPERM;
+    return coord->workers;
+}
+
+int oa_worker_limit(oa_coord_t *coord)
+{
+    return oa_workers(coord); // no worker has an identity beyond these
+}
+
+int oa_worker_id(void)
+{
+    oai_worker_t *worker = oai_self();
+    return worker ? worker->id : -1;
+}
+
+void oai_coord_stats(oa_coord_t *coord, oa_stats_t *out)
+{
+    oai_lock(&coord->inject.lock);
+    out->tasks_completed = coord->inject.dropped;
+    oai_unlock(&coord->inject.lock);
+    // Acquire, and ends before spawns: as in none_left(), so that alive is not negative.
+    for (int i = 0; i < coord->workers; i++)
+        out->tasks_completed +=
+            atomic_load_explicit(&coord->worker[i].ended, memory_order_acquire);
+    for (int i = 0; i < coord->workers; i++) {
+        oai_worker_t *worker = &coord->worker[i];
+        out->tasks_spawned += atomic_load_explicit(&worker->spawned, memory_order_acquire);
+        // Relaxed: no more than counts.
+        out->dispatches += atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
+        out->steals += atomic_load_explicit(&worker->steals, memory_order_relaxed);
+        out->parks += atomic_load_explicit(&worker->parks, memory_order_relaxed);
+    }
+    oai_lock(&coord->inject.lock);
+    out->tasks_spawned += coord->inject.spawned;
+    oai_unlock(&coord->inject.lock);
+    out->tasks_alive = out->tasks_spawned - out->tasks_completed;
+    oai_stack_stats_t stacks;
+    oai_stack_pool_stats(&coord->stacks, &stacks);
+    out->stacks_in_use = stacks.in_use;
+    out->stacks_peak = stacks.peak;
+    out->stacks_mapped = stacks.mapped;
+}

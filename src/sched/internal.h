@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// internal.h - what the files of the scheduler's room know of each other.
+//
+// Owns:    the three structs of the runtime: a task, a worker, a coordinator.
+// Callers: src/sched/ alone, and src/debug/, which reads.
+#ifndef OAI_SCHED_INTERNAL_H
+#define OAI_SCHED_INTERNAL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/random.h"
+#include "fiber/fiber.h"
+#include "oasync/task.h"
+#include "os/os.h"
+#include "sched/idle.h"
+#include "sched/inject.h"
+#include "sched/runq.h"
+#include "sched/self.h"
+#include "sched/slab.h"
+#include "sched/timer.h"
+#include "sched/wait.h"
+
+typedef struct oai_worker oai_worker_t;
+
+// ---- A task ------------------------------------------------------------------------------------
+
+// The low half of oai_task_t.state. The bits below OAI_TASK_CLASS_SHIFT change while the task lives.
+enum {
+    OAI_TASK_CANCELLED = 1u << 0, // by anybody; for good
+    OAI_TASK_SHIELDED = 1u << 1,  // by the task itself
+    OAI_TASK_DELAYED = 1u << 2,   // linked in a timer shard: changes under the shard's lock
+    OAI_TASK_NAMED = 1u << 3,     // a handle was given out: by the task itself, or at its making
+    OAI_TASK_LOCKED = 1u << 4,    // the lock of `joiner`, the two bits below and the generation
+    OAI_TASK_JOINABLE = 1u << 5,  // its handle is to be joined or detached; under LOCKED
+    OAI_TASK_ENDED = 1u << 6,     // joinable and over; under LOCKED
+    // Constant after its making.
+    OAI_TASK_INLINE = 1u << 7, // the argument is a copy that stands in `extra` itself
+    OAI_TASK_EXTRA = 1u << 8,  // `extra` is an oai_extra_t
+    OAI_TASK_GROUPED = 1u << 9,
+    OAI_TASK_CLASS_SHIFT = 10, // six bits: the size class of its stack, plus one; 0: the default
+    OAI_TASK_CLASS_MASK = 63u << 10,
+    OAI_TASK_SHARD_SHIFT = 16, // sixteen bits: the timer shard of a delayed task
+};
+
+// What few tasks need. Freed with the task.
+typedef struct oai_extra {
+    void (*drop)(void *);
+    char name[32];
+    _Alignas(16) unsigned char copy[]; // the copied argument
+} oai_extra_t;
+
+struct oai_task {
+    // Before the task has begun `fresh` counts, afterwards `context`, which is written by who
+    // leaves and read by who resumes it; between them stands the wait word or the queue.
+    union {
+        oai_context_t context;
+        struct {
+            oai_timer_t timer; // while it is delayed: under the shard's lock
+            oa_fn *fn;
+        } fresh;
+    };
+    // Which wait this is, and how far it has come: told in wait.c.
+    _Atomic uint64_t word;
+    void *arg;          // given to fn
+    oai_task_t *next;   // in the injection queue or a chain: its owner's
+    oai_stack_t *stack; // NULL until it first waits; written by who leaves it
+    // Constant after its making.
+    uint64_t id;
+    const char *where; // "file:line" of the spawn
+    oa_group_t *group;
+    oai_link_t member; // of the group: under the group's lock
+    // The wait of who joins it: under LOCKED.
+    oai_wait_t *joiner;
+    _Alignas(16) union {
+        unsigned char bytes[8]; // a small argument's copy, aligned as malloc's
+        oai_extra_t *extra;
+    };
+    // Flags in the low half, the generation in the high one: a handle is good while this is the
+    // generation in it. It moves on when a task that was NAMED is freed, in the store that unlocks
+    // it, so that whoever holds LOCKED holds the task.
+    _Atomic uint64_t state;
+};
+
+// Where a task stands in memory; a handle keeps these bits of the address and of the generation.
+enum { OAI_TASK_ALIGN_SHIFT = 7, OAI_GENERATION_BITS = 23 };
+#define OAI_GENERATION_MASK ((UINT32_C(1) << OAI_GENERATION_BITS) - 1)
+
+#if !OAI_ASAN && !OAI_TSAN
+_Static_assert(sizeof(oai_task_t) == 128, "a task is two cache lines");
+#endif
+
+// Makes a task from a spec whose fields have been checked; it can be found by nobody yet. NULL:
+// no memory. `worker` NULL: the caller is no worker of `coord`.
+oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec);
+
+// The task has ended (or was dropped): tells group and joiner and frees it. `worker` NULL: the
+// caller is no worker of its coordinator.
+void oai_task_end(oai_task_t *task, oai_worker_t *worker);
+
+// A task of the coordinator has ended, or what was counted as spawned could not be made.
+void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker);
+
+// The handle of a task that was made with .task and has not ended.
+oa_task_t *oai_task_handle(oai_task_t *task);
+
+// A delayed task, taken out of its shard, or any that is not to begin: calls its drop and ends it.
+void oai_task_discard(oai_task_t *task, oai_worker_t *worker);
+
+// What a living task was given out for so far: see OAI_TASK_NAMED.
+static inline uint32_t oai_generation(uint64_t state)
+{
+    return (uint32_t)(state >> 32);
+}
+
+static inline oa_coord_t *oai_task_coord(const oai_task_t *task)
+{
+    return oai_slab_of(task)->coord;
+}
+
+// ---- The wait word -----------------------------------------------------------------------------
+
+// Breaks the wait `word` of a task with a cause, if nobody has claimed it; then the task goes on.
+bool oai_wait_break(oai_task_t *task, uint64_t word, int cause);
+
+// The task of that generation has been cancelled: breaks the wait it is in, if it is parked and may
+// be broken.
+void oai_wait_break_cancelled(oai_task_t *task, uint32_t generation);
+
+// From the next stack: the registers of a task that parks have been stored.
+void oai_wait_saved(oai_task_t *task);
+
+// ---- A worker ----------------------------------------------------------------------------------
+
+enum {
+    OAI_TICK = 61, // dispatches between two looks at the timers, the injection queue, the oldest
+    OAI_NEXT_STREAK = 16, // dispatches of the next task in a row before the ring has its turn
+};
+
+// What the worker does for the one who left the stack before: the task has parked, or it yields.
+typedef enum oai_leave { OAI_LEAVE_PARK, OAI_LEAVE_YIELD } oai_leave_t;
+
+// What a thief last saw of a victim.
+typedef struct oai_watch {
+    uint64_t dispatches;
+    int64_t since; // ns; 0: nothing was queued
+} oai_watch_t;
+
+struct oai_worker {
+    oai_runq_t queue;
+    // All below is the worker's own, but where said.
+    _Alignas(OAI_CACHELINE) oa_coord_t *coord;
+    oai_task_t *current; // the task that runs
+    oai_stack_t *stack;  // the stack that this worker stands on
+    oai_task_t *left;    // who left for this stack, and why
+    oai_leave_t left_why;
+    int tick;            // dispatches until the next look around
+    int streak;          // dispatches of the next task in a row
+    oai_task_t *pending; // to be run first by a fresh loop
+    // Counters: written by the worker alone, read by anybody.
+    _Atomic uint64_t dispatches, parks, steals;
+    // Tasks spawned and ended here. Release; pairs with the acquire in coord.c that finds the end.
+    _Atomic uint64_t spawned, ended;
+    oai_task_cache_t tasks;
+    oai_stack_cache_t stacks;
+    oai_context_t native; // its thread's own stack; in a build with own stacks, its loop
+    oai_stack_t *dead;    // own stacks: the stack of the task that has ended
+    oai_context_t dead_context;
+    oai_sleeper_t sleeper; // shared: see idle.h
+    oai_watch_t *watch;    // an element for each worker
+    int64_t doze;          // ns of the last doze; 0: none
+    uint64_t random;
+    uint64_t id_next, id_end; // ids of tasks that it may give out
+    int id;
+    bool native_thread; // `thread` is to be joined
+    oai_os_thread_t thread;
+};
+
+// The calling task; NULL in a thread that runs none.
+static inline oai_task_t *oai_current(void)
+{
+    oai_worker_t *worker = oai_self();
+    return worker ? worker->current : NULL;
+}
+
+// The loop of a worker, and its cold half: a task to run, or NULL when the coordinator has ended.
+void oai_worker_run(oai_worker_t *worker);
+oai_task_t *oai_worker_find(oai_worker_t *worker);
+
+// The calling task, which has made itself findable, leaves its worker to others. It returns when
+// it is resumed, perhaps on another worker. oai_worker_can_leave() must have been true.
+void oai_worker_leave(oai_worker_t *worker, oai_leave_t why);
+
+// Whether there is a stack on which the worker could go on; maps one if need be.
+bool oai_worker_can_leave(oai_worker_t *worker);
+
+// Queues a task that is ready, from any thread: next in line, or last.
+void oai_task_ready(oai_task_t *task, bool next);
+
+// A new task is ready on its own worker. False: no memory.
+bool oai_worker_push_new(oai_worker_t *worker, oai_task_t *task);
+
+// What is due of the timers becomes ready. Returns whether anything was.
+bool oai_worker_expire(oai_worker_t *worker);
+
+// ---- A coordinator -----------------------------------------------------------------------------
+
+typedef enum oai_state {
+    OAI_RUNNING = 0,
+    OAI_DRAINING = 1,  // nothing comes from outside
+    OAI_CANCELLING = 2, // no task is begun, those that have are cancelled
+} oai_state_t;
+
+struct oa_coord {
+    oai_inject_t inject;
+    oai_idle_t idle;
+    // Only grows. Seq_cst: pairs with the wait word of whoever parks, told in wait.c.
+    _Alignas(OAI_CACHELINE) _Atomic int state;
+    // No task is left and none will come: written once, under the injection queue's lock. Release;
+    // pairs with the acquire of the workers, who leave.
+    _Atomic bool ended;
+    bool held;   // it lives without tasks: under the injection queue's lock
+    bool lent;   // worker 0 is the thread that called oa_run
+    int workers; // constant, as all below but what has its own lock
+    unsigned stack_class;
+    int log_level;
+    void (*log)(void *, int, const char *);
+    void *log_arg;
+    char name[32];
+    oai_timers_t *shards; // as many as workers
+    oai_task_pool_t tasks;
+    oai_stack_pool_t stacks;
+    _Atomic uint32_t next_shard; // for delayed tasks from outside
+    oai_worker_t *worker;        // an array
+    // Who waits in oa_wait: under the injection queue's lock.
+    oai_wait_t *waiter;
+    bool over; // nobody of the coordinator's threads will touch the waiter: under the same lock
+    int threads_left; // threads of its own that have not left their loop; under the same lock
+    size_t map_size;  // of this struct and the arrays behind it
+};
+
+// Whether the coordinator has ended; finds out whether it has just now.
+bool oai_coord_try_end(oa_coord_t *coord);
+
+// Ids for tasks, `count` of them, never given out before: the first.
+uint64_t oai_coord_ids(uint64_t count);
+
+// A line for the log; never waits for a task.
+__attribute__((format(printf, 3, 4))) void oai_log(oa_coord_t *coord, int level,
+                                                   const char *format, ...);
+
+#endif

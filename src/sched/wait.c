@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// wait.c - the wait protocol: claim, saved, ready (its face is wait.h).
+//
+// Every task has one wait word: the number of its present wait, and how far that has come.
+//
+//     CLAIMED      somebody has won the right to let the waiter go; the cause tells who
+//     READY        the claimer has handed over what there was; the waiter may go on
+//     SAVED        the waiter has parked: its registers are stored, its stack is left
+//     UNBREAKABLE  a cancel does not break this wait; constant during the wait
+//
+// The waiter makes a new number, all else clear, by a plain store: nobody else can know it yet. A
+// claim is a compare-exchange on (number, unclaimed): only one can win, and a late one of an
+// earlier wait loses, whatever became of the task. READY and SAVED come in any order; whoever sets
+// the second of the two queues the task. Before both are set nobody may resume it, after that
+// nobody looks at the wait any more.
+//
+//     claim    compare number, set CLAIMED and cause   the object's lock orders the rest
+//     ready    set READY                               release: what was handed over, to the waiter
+//                                                      acquire: the waiter's registers, to resume it
+//     saved    set SAVED                               release: the registers; seq_cst: see cancel
+//     resumed  read the word                           acquire: what was handed over
+//
+// A deadline or a cancel has nothing to hand over: it sets CLAIMED and READY in one exchange.
+//
+// Cancel is a Dekker pair: the canceller sets the task's CANCELLED flag (or the coordinator's
+// state), then looks whether the task is parked; the parking task sets SAVED, then looks whether it
+// has been cancelled. All four are seq_cst: one of the two sees the other.
+//
+// A plain thread has its own word in the wait, and sleeps on a futex there; nobody claims its wait
+// but the waker, or the thread itself when its deadline has passed.
+#include "sched/wait.h"
+
+#include "sched/internal.h"
+
+enum {
+    CLAIMED = 1,
+    READY = 2,
+    SAVED = 4,
+    UNBREAKABLE = 8,
+    CAUSE_SHIFT = 4, // two bits
+    NUMBER_SHIFT = 8,
+};
+enum { CAUSE_WOKEN, CAUSE_DEADLINE, CAUSE_CANCELLED };
+
+static _Atomic uint64_t *word_of(oai_wait_t *wait)
+{
+    return wait->task ? &wait->task->word : &wait->thread_word;
+}
+
+static int result_of(uint64_t word)
+{
+    static const int results[] = {0, -ETIMEDOUT, -ECANCELED};
+    return results[(word >> CAUSE_SHIFT) & 3];
+}
+
+// Whether a task, running or parked, has been cancelled by anybody. Seq_cst: told above.
+static bool cancelled(oai_task_t *task)
+{
+    uint64_t state = atomic_load_explicit(&task->state, memory_order_seq_cst);
+    if (state & OAI_TASK_SHIELDED)
+        return false;
+    return (state & OAI_TASK_CANCELLED) ||
+           atomic_load_explicit(&oai_task_coord(task)->state, memory_order_seq_cst) ==
+               OAI_CANCELLING;
+}
+
+bool oai_wait_cancelled(void)
+{
+    oai_task_t *task = oai_current();
+    return task && OAI_UNLIKELY(cancelled(task));
+}
+
+bool oai_wait_expired(int64_t deadline)
+{
+    return deadline != OA_FOREVER && oai_os.now() >= deadline;
+}
+
+uintptr_t oai_wait_self(void)
+{
+    oai_task_t *task = oai_current();
+    return task ? (uintptr_t)task : oai_self_thread();
+}
+
+// ---- The waiter ----------------------------------------------------------------------------------
+
+int oai_wait_begin(oai_wait_t *wait, bool breakable)
+{
+    oai_task_t *task = oai_current();
+    wait->linked = false;
+    wait->result = 0;
+    if (!task) {
+        wait->task = NULL;
+        wait->word = UNBREAKABLE;
+        atomic_init(&wait->futex, 0);
+        atomic_init(&wait->thread_word, UNBREAKABLE);
+        return 0;
+    }
+    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
+    if (breakable && (state & OAI_TASK_SHIELDED))
+        breakable = false;
+    if (breakable && cancelled(task))
+        return -ECANCELED;
+    if (OAI_UNLIKELY(!oai_worker_can_leave(oai_self())))
+        return -ENOMEM;
+    // Relaxed, both: only the task itself begins a wait, and nobody writes between two waits.
+    uint64_t number = (atomic_load_explicit(&task->word, memory_order_relaxed) >> NUMBER_SHIFT) + 1;
+    wait->task = task;
+    wait->word = number << NUMBER_SHIFT | (breakable ? 0 : UNBREAKABLE);
+    atomic_store_explicit(&task->word, wait->word, memory_order_relaxed);
+    return 0;
+}
+
+// One attempt of one claimer: `bits` are set if the wait `word` is unclaimed. Returns the word
+// before, with CLAIMED in it if somebody was quicker or it is another wait.
+static uint64_t claim(_Atomic uint64_t *place, uint64_t word, uint64_t bits)
+{
+    uint64_t seen = atomic_load_explicit(place, memory_order_relaxed);
+    do {
+        if ((seen & ~(uint64_t)SAVED) != word)
+            return CLAIMED;
+        // Acquire and release for who sets READY in the same exchange (a deadline, a cancel): the
+        // registers of a task that was saved, and its own past. A claim alone would need neither.
+    } while (!atomic_compare_exchange_weak_explicit(place, &seen, seen | bits,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    return seen;
+}
+
+static int park_thread(oai_wait_t *wait, int64_t deadline)
+{
+    // The thread's "registers" are its own affair; acquire and release as for a task.
+    uint64_t word =
+        atomic_fetch_or_explicit(&wait->thread_word, SAVED, memory_order_acq_rel);
+    // Acquire: pairs with the release in oai_wait_ready().
+    while (!(word & READY) && atomic_load_explicit(&wait->futex, memory_order_acquire) == 0) {
+        if (oai_os.futex_wait(&wait->futex, 0, deadline) != -ETIMEDOUT)
+            continue;
+        uint64_t bits = CLAIMED | (uint64_t)CAUSE_DEADLINE << CAUSE_SHIFT;
+        if (!(claim(&wait->thread_word, wait->word, bits) & CLAIMED))
+            return -ETIMEDOUT;
+        deadline = OA_FOREVER; // claimed: it will be ready in a moment
+    }
+    oai_sync_acquire(&wait->thread_word);
+    return 0;
+}
+
+int oai_wait_park(oai_wait_t *wait, int64_t deadline)
+{
+    if (!wait->task)
+        return park_thread(wait, deadline);
+    oai_worker_t *worker = oai_self();
+    oai_task_t *task = wait->task;
+    if (OAI_LIKELY(deadline == OA_FOREVER)) {
+        oai_worker_leave(worker, OAI_LEAVE_PARK);
+    } else {
+        oai_timers_t *shard = &worker->coord->shards[worker->id % worker->coord->workers];
+        oai_deadline_t timer = {.task = task, .word = wait->word};
+        if (oai_timers_insert(shard, &timer, deadline))
+            worker->tick = 1; // before another task runs somebody must know of the new expiry
+        oai_worker_leave(worker, OAI_LEAVE_PARK);
+        oai_timers_remove(shard, &timer);
+    }
+    oai_sync_acquire(&task->word);
+    // Acquire: pairs with the release of ready: what was handed over is seen.
+    return result_of(atomic_load_explicit(&task->word, memory_order_acquire));
+}
+
+// ---- Whoever lets it go ------------------------------------------------------------------------
+
+bool oai_wait_claim(oai_wait_t *wait)
+{
+    // The object's lock has ordered everything the claimer reads of the wait.
+    return !(claim(word_of(wait), wait->word, CLAIMED) & CLAIMED);
+}
+
+void oai_wait_ready(oai_wait_t *wait)
+{
+    oai_task_t *task = wait->task;
+    oai_sync_release(word_of(wait));
+    // Release: what was handed over. Acquire: pairs with SAVED's release, the task's registers.
+    // After this the wait is gone, unless SAVED makes it ours to resume.
+    uint64_t word = atomic_fetch_or_explicit(word_of(wait), READY, memory_order_acq_rel);
+    if (!(word & SAVED))
+        return;
+    if (task) {
+        oai_task_ready(task, true);
+        return;
+    }
+    // Release: pairs with the acquire in park_thread(). The thread may be gone before the wake,
+    // which touches nothing.
+    _Atomic uint32_t *futex = &wait->futex;
+    atomic_store_explicit(futex, 1, memory_order_release);
+    oai_os.futex_wake(futex, 1);
+}
+
+void oai_wait_claim_all(oai_list_t *list, int result)
+{
+    oai_list_t claimed = {NULL, NULL};
+    oai_wait_t *wait;
+    while ((wait = oai_wait_claim_first(list)) != NULL) {
+        wait->result = result;
+        oai_list_append(&claimed, &wait->link);
+    }
+    *list = claimed;
+}
+
+void oai_wait_ready_all(oai_list_t *list)
+{
+    oai_link_t *link;
+    while ((link = oai_list_pop(list)) != NULL)
+        oai_wait_ready(oai_container(link, oai_wait_t, link));
+}
+
+bool oai_wait_break(oai_task_t *task, uint64_t word, int result)
+{
+    oai_sync_release(&task->word);
+    uint64_t cause = result == -ECANCELED ? CAUSE_CANCELLED : CAUSE_DEADLINE;
+    uint64_t seen = claim(&task->word, word, CLAIMED | READY | cause << CAUSE_SHIFT);
+    if (seen & CLAIMED)
+        return false;
+    if (seen & SAVED)
+        oai_task_ready(task, false);
+    return true;
+}
+
+void oai_wait_break_cancelled(oai_task_t *task, uint32_t generation)
+{
+    // Seq_cst: the canceller's look, told above.
+    uint64_t word = atomic_load_explicit(&task->word, memory_order_seq_cst);
+    // If the generation has not moved on by now, the word was this task's. Relaxed would do if it
+    // were not for the order of the two loads.
+    uint64_t state = atomic_load_explicit(&task->state, memory_order_seq_cst);
+    if ((word & (SAVED | CLAIMED | UNBREAKABLE)) == SAVED && oai_generation(state) == generation)
+        oai_wait_break(task, word & ~(uint64_t)SAVED, -ECANCELED);
+}
+
+void oai_wait_saved(oai_task_t *task)
+{
+    // Release: the registers, to whoever resumes it. Acquire: pairs with ready's release, for the
+    // queue. Seq_cst: the parking task's half of the cancel pair, told above.
+    uint64_t word = atomic_fetch_or_explicit(&task->word, SAVED, memory_order_seq_cst);
+    if (word & READY) {
+        oai_task_ready(task, true);
+        return;
+    }
+    // From here on the task may run elsewhere; what is looked at below is type-stable, and a
+    // number that has moved on makes the break miss.
+    if (!(word & (CLAIMED | UNBREAKABLE)) && OAI_UNLIKELY(cancelled(task)))
+        oai_wait_break(task, word, -ECANCELED);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// wait.h - how anything waits for anything: the one protocol, as the primitives see it.
+//
+// Owns:    oai_wait_t, one wait of one task or plain thread, on the waiter's own stack.
+// Callers: the waiter calls begin and park; whoever lets it go calls claim and ready.
+// Design:  a waiter begins its wait, takes the object's lock, tries once more, links its wait into
+//          the object's list, unlocks and parks. A waker takes the lock, unlinks the wait, claims
+//          it, hands over what there is to hand over, unlocks and makes it ready:
+//
+//              waiter                              waker
+//              oai_wait_begin(&wait, …)            lock(object)
+//              lock(object)                        wait = first of the list, unlinked
+//              nothing there: link &wait           if (oai_wait_claim(wait)) hand over to it
+//              unlock(object)                      unlock(object)          <- its last touch
+//              oai_wait_park(&wait, deadline)      oai_wait_ready(wait)
+//
+//          Only one of waker, deadline and cancel wins the claim. A waiter that was not woken takes
+//          the lock and unlinks its wait, if it is still linked, before it returns: so whoever
+//          holds the lock may look at every linked wait. A claimed waiter does not go on before
+//          ready: so the object lives until the waker has unlocked it, and the wait until ready.
+//          The words and their transitions are told in wait.c.
+#ifndef OAI_SCHED_WAIT_H
+#define OAI_SCHED_WAIT_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/list.h"
+
+struct oai_task;
+
+typedef struct oai_wait {
+    oai_link_t link;       // in the object's list: under the object's lock. Free to use for whoever
+                           //   has claimed the wait, until ready
+    struct oai_task *task; // who waits; NULL: a plain thread. Constant after begin
+    uint64_t word;         // what the task's wait word is while nobody has claimed this wait
+    void *data;            // where the element is or goes: written before it is linked
+    int result;            // written by the waker between claim and ready
+    bool linked;           // in the object's list: under the object's lock
+    // A plain thread's own: its wait word, and the futex on which it sleeps until it is 1.
+    _Atomic uint32_t futex;
+    _Atomic uint64_t thread_word;
+} oai_wait_t;
+
+// Begins a wait of the calling task or thread. `breakable`: a cancel of the task breaks it.
+// Returns 0; -ECANCELED (breakable only) when the task is cancelled and not shielded; -ENOMEM when
+// there is no stack on which the worker could go on. A wait that was begun need not be parked.
+int oai_wait_begin(oai_wait_t *wait, bool breakable);
+
+// Parks the caller until its wait, which is linked and whose object is unlocked, has been claimed
+// and is ready. Returns 0 when woken, -ECANCELED or -ETIMEDOUT: then the wait may still be linked.
+int oai_wait_park(oai_wait_t *wait, int64_t deadline);
+
+// Under the object's lock, on a wait that was linked until now: true when the caller is the one
+// who lets the waiter go, and then owes it an oai_wait_ready().
+bool oai_wait_claim(oai_wait_t *wait);
+
+// Lets a claimed waiter go. The object must be unlocked; `wait` is gone afterwards.
+void oai_wait_ready(oai_wait_t *wait);
+
+// Whether a breakable wait that need not wait has to return -ECANCELED all the same.
+bool oai_wait_cancelled(void);
+
+// Whether a deadline has passed.
+bool oai_wait_expired(int64_t deadline);
+
+// Who the caller is, for an object that has an owner: a number that is no other task's or plain
+// thread's while this one lives; never 0.
+uintptr_t oai_wait_self(void);
+
+// ---- Lists of waits, under the object's lock --------------------------------------------------
+
+static inline void oai_wait_link(oai_list_t *list, oai_wait_t *wait)
+{
+    oai_list_append(list, &wait->link);
+    wait->linked = true;
+}
+
+// Takes a wait out of its list if it is still there.
+static inline void oai_wait_unlink(oai_list_t *list, oai_wait_t *wait)
+{
+    if (wait->linked) {
+        oai_list_remove(list, &wait->link);
+        wait->linked = false;
+    }
+}
+
+// Takes the first waiter that can still be let go out of the list and claims it; NULL: there is
+// none, and the list is empty.
+static inline oai_wait_t *oai_wait_claim_first(oai_list_t *list)
+{
+    oai_link_t *link;
+    while ((link = oai_list_pop(list)) != NULL) {
+        oai_wait_t *wait = oai_container(link, oai_wait_t, link);
+        wait->linked = false;
+        if (oai_wait_claim(wait))
+            return wait;
+    }
+    return NULL;
+}
+
+// Claims all waiters of a list, gives each the result, and leaves the list to oai_wait_ready_all().
+void oai_wait_claim_all(oai_list_t *list, int result);
+
+// Lets all go that oai_wait_claim_all() has claimed; the object must be unlocked. `list` is the
+// caller's own.
+void oai_wait_ready_all(oai_list_t *list);
+
+#endif

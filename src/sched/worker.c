@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// worker.c - the loop that runs tasks, and what a task does to leave it.
+//
+// The loop stands on a stack of its own from the worker's cache. A fresh task is called there as a
+// plain function. If it waits, the stack is the task's from then on, with the loop's frame at its
+// base, and the worker goes on in a fresh loop on another cached stack, or, if the next task has a
+// stack, there. When a task with a stack is resumed, the loop that resumes it drops its own stack
+// into the cache and jumps. When the task's function returns, it returns into the loop at the base
+// of its stack, which is from then on the loop of whatever worker that is.
+//
+// Who leaves a stack cannot be queued before its registers are stored: that is done by whoever
+// comes next, in settle(), on the stack to which the worker has gone on.
+//
+// In a build with own stacks (TSan, and where the inline switch is not proven) each task has its
+// own stack from its beginning and the loop stays where it is, on the thread's own stack.
+#include "sched/internal.h"
+#include "sched/sched.h"
+
+static void count(_Atomic uint64_t *counter)
+{
+    // One writer: no read-modify-write is needed.
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, value + 1, memory_order_relaxed);
+}
+
+// ---- Queueing -------------------------------------------------------------------------------------
+
+// Puts a ready task last; the injection queue takes what finds no memory for a block.
+static void push_last(oai_worker_t *worker, oai_task_t *task)
+{
+    if (OAI_UNLIKELY(!oai_runq_push(&worker->queue, task)))
+        oai_inject_put(&worker->coord->inject, task);
+}
+
+void oai_task_ready(oai_task_t *task, bool next)
+{
+    oai_worker_t *worker = oai_self();
+    oa_coord_t *coord = oai_task_coord(task);
+    if (!worker || worker->coord != coord) {
+        oai_inject_put(&coord->inject, task);
+        oai_idle_published_outside(&coord->idle);
+        return;
+    }
+    oai_task_t *last = next ? oai_runq_put_next(&worker->queue, task) : task;
+    if (last)
+        push_last(worker, last);
+    oai_idle_published(&coord->idle);
+}
+
+bool oai_worker_push_new(oai_worker_t *worker, oai_task_t *task)
+{
+    oai_sync_release(task);
+    if (OAI_UNLIKELY(!oai_runq_push(&worker->queue, task)))
+        return false;
+    oai_idle_published(&worker->coord->idle);
+    return true;
+}
+
+// The next task of the worker's own queue, or NULL. The task that was just woken comes first, so
+// many times in a row at most.
+static oai_task_t *pop(oai_worker_t *worker)
+{
+    oai_task_t *task = oai_runq_take_next(&worker->queue);
+    if (task) {
+        if (OAI_LIKELY(++worker->streak <= OAI_NEXT_STREAK))
+            return task;
+        push_last(worker, task);
+    }
+    worker->streak = 0;
+    return oai_runq_pop(&worker->queue);
+}
+
+// ---- Looking around ---------------------------------------------------------------------------
+
+static int64_t next_expiry(void *context)
+{
+    oa_coord_t *coord = context;
+    int64_t next = INT64_MAX;
+    for (int i = 0; i < coord->workers; i++) {
+        // Seq_cst: the sentry's look of the pair told in idle.c.
+        int64_t expiry = atomic_load_explicit(&coord->shards[i].next, memory_order_seq_cst);
+        if (expiry < next)
+            next = expiry;
+    }
+    return next;
+}
+
+static void fire(oai_worker_t *worker, const oai_fired_t *fired)
+{
+    if (fired->fresh) {
+        push_last(worker, fired->task);
+        oai_idle_published(&worker->coord->idle);
+    } else {
+        oai_wait_break(fired->task, fired->word, -ETIMEDOUT);
+    }
+}
+
+bool oai_worker_expire(oai_worker_t *worker)
+{
+    enum { AT_ONCE = 16 }; // few: a parked task shall not have touched a second page of stack
+    oa_coord_t *coord = worker->coord;
+    int64_t next = next_expiry(coord);
+    if (next == INT64_MAX)
+        return false;
+    int64_t now = oai_os.now();
+    if (next > now)
+        return false;
+    oai_fired_t fired[AT_ONCE];
+    bool any = false;
+    for (int i = 0; i < coord->workers; i++) {
+        oai_timers_t *shard = &coord->shards[(worker->id + i) % coord->workers];
+        size_t found = oai_timers_expire(shard, now, fired, AT_ONCE);
+        for (size_t k = 0; k < found; k++)
+            fire(worker, &fired[k]);
+        any = any || found != 0;
+    }
+    return any;
+}
+
+// Takes a fair share of what came from outside into the worker's own queue.
+static bool take_injected(oai_worker_t *worker)
+{
+    oa_coord_t *coord = worker->coord;
+    size_t share = oai_inject_length(&coord->inject) / (size_t)coord->workers + 1;
+    if (share > OAI_BLOCK_SIZE)
+        share = OAI_BLOCK_SIZE;
+    oai_task_t *task = oai_inject_take(&coord->inject, share);
+    bool any = task != NULL;
+    while (task) {
+        oai_task_t *next = task->next;
+        push_last(worker, task);
+        task = next;
+    }
+    if (any)
+        oai_idle_published(&coord->idle);
+    return any;
+}
+
+// Every so many dispatches: what waits outside of the own ring has its turn. Returns the oldest
+// task of all that waits in blocks, or NULL.
+static __attribute__((noinline)) oai_task_t *look_around(oai_worker_t *worker)
+{
+    worker->tick = OAI_TICK;
+    oai_worker_expire(worker);
+    int64_t next = next_expiry(worker->coord);
+    if (next != INT64_MAX) // this worker may be busy for long: somebody must wake for the timers
+        oai_idle_sooner(&worker->coord->idle, next);
+    take_injected(worker);
+    return oai_runq_pop_oldest(&worker->queue);
+}
+
+static inline oai_task_t *next_task(oai_worker_t *worker)
+{
+    oai_task_t *task = NULL;
+    if (OAI_UNLIKELY(--worker->tick <= 0))
+        task = look_around(worker);
+    if (!task)
+        task = pop(worker);
+    return task;
+}
+
+// ---- Stealing -----------------------------------------------------------------------------------
+
+enum {
+    WORTH_STEALING = 1500,  // ns that a task would have to wait for its own worker
+    SEARCH_TIME = 15000,    // ns that a searcher looks for work
+    SEARCH_PAUSES = 32,     // between two looks
+    FIRST_DOZE = 100000,    // ns
+    LAST_DOZE = 1000000,
+};
+
+// How long the last task of a queue would wait for its own worker: its length, times how long a
+// dispatch has taken since the last look; while none has been made, the time since then.
+static bool worth_stealing(oai_watch_t *watch, const oai_worker_t *victim, int64_t now)
+{
+    size_t length = oai_runq_length(&victim->queue);
+    // Relaxed: an estimate.
+    uint64_t dispatches = atomic_load_explicit(&victim->dispatches, memory_order_relaxed);
+    if (length == 0 || watch->since == 0) {
+        *watch = (oai_watch_t){.dispatches = dispatches, .since = length ? now : 0};
+        return false;
+    }
+    int64_t time = now - watch->since;
+    uint64_t done = dispatches - watch->dispatches;
+    if (done == 0)
+        return time > WORTH_STEALING;
+    if ((double)time * (double)length / (double)done > WORTH_STEALING)
+        return true;
+    *watch = (oai_watch_t){.dispatches = dispatches, .since = now};
+    return false;
+}
+
+// One look at the others. *saw: there was work that was left to its owner.
+static oai_task_t *steal_round(oai_worker_t *worker, bool *saw)
+{
+    oa_coord_t *coord = worker->coord;
+    int64_t now = oai_os.now();
+    int first = (int)oai_random_below(&worker->random, (uint32_t)coord->workers);
+    for (int i = 0; i < coord->workers; i++) {
+        oai_worker_t *victim = &coord->worker[(first + i) % coord->workers];
+        oai_watch_t *watch = &worker->watch[victim->id];
+        if (victim == worker)
+            continue;
+        if (!worth_stealing(watch, victim, now)) {
+            *saw = *saw || watch->since != 0;
+            continue;
+        }
+        watch->since = 0;
+        oai_task_t *task = oai_runq_steal(&victim->queue, &worker->queue);
+        if (!task)
+            task = oai_runq_take_next(&victim->queue);
+        if (task) {
+            count(&worker->steals);
+            return task;
+        }
+    }
+    return NULL;
+}
+
+// Looks for work everywhere for a while. *saw as above.
+static oai_task_t *search(oai_worker_t *worker, bool *saw)
+{
+    int64_t end = oai_os.now() + SEARCH_TIME;
+    for (int i = 0; i < worker->coord->workers; i++)
+        worker->watch[i].since = 0;
+    do {
+        *saw = false;
+        oai_task_t *task = steal_round(worker, saw);
+        if (!task && (take_injected(worker) || oai_worker_expire(worker)))
+            task = pop(worker);
+        if (task)
+            return task;
+        for (int i = 0; i < SEARCH_PAUSES; i++)
+            oai_pause();
+    } while (oai_os.now() < end);
+    return NULL;
+}
+
+// ---- Going to sleep -------------------------------------------------------------------------------
+
+// Whether work waits anywhere; `own`: only where nobody else would come to it.
+static bool work_waits(oai_worker_t *worker, bool own)
+{
+    oa_coord_t *coord = worker->coord;
+    if (oai_inject_length(&coord->inject) != 0 || next_expiry(coord) <= oai_os.now())
+        return true;
+    for (int i = 0; !own && i < coord->workers; i++)
+        if (oai_runq_length(&coord->worker[i].queue) != 0)
+            return true;
+    // Acquire: pairs with the release in oai_coord_try_end().
+    return atomic_load_explicit(&coord->ended, memory_order_acquire);
+}
+
+// Gives memory back, as long as nothing is to be done. True: something is.
+static bool trim(oai_worker_t *worker)
+{
+    enum { KEEP_TASKS = 256, KEEP_STACKS = 64 };
+    oa_coord_t *coord = worker->coord;
+    oai_task_cache_shrink(&worker->tasks, KEEP_TASKS);
+    while (oai_stack_pool_trim(&coord->stacks, KEEP_STACKS) || oai_task_pool_trim(&coord->tasks))
+        if (work_waits(worker, false))
+            return true;
+    return false;
+}
+
+// How long to doze; 0: sleep until woken. Who has left work to its owner must look again soon; who
+// has found none looks a few times more, each after a longer while, before it relies on being woken.
+static int64_t next_doze(oai_worker_t *worker, bool saw)
+{
+    int64_t doze = worker->doze ? worker->doze * 2 : FIRST_DOZE;
+    if (worker->coord->workers == 1 || (!saw && worker->doze >= LAST_DOZE))
+        doze = 0;
+    else if (doze > LAST_DOZE)
+        doze = LAST_DOZE;
+    return doze;
+}
+
+static void sleep_idle(oai_worker_t *worker, int64_t doze)
+{
+    oai_idle_t *idle = &worker->coord->idle;
+    worker->doze = doze;
+    oai_idle_announce(idle, &worker->sleeper, doze != 0);
+    if (work_waits(worker, doze != 0)) {
+        oai_idle_stay(idle, &worker->sleeper);
+        return;
+    }
+    int64_t until = doze ? oai_os.now() + doze : INT64_MAX;
+    oai_idle_sleep(idle, &worker->sleeper, until, next_expiry, worker->coord);
+}
+
+// A task was found, or none will ever be: if this worker was searching it is no more.
+static oai_task_t *found(oai_worker_t *worker, oai_task_t *task)
+{
+    worker->doze = 0;
+    if (worker->sleeper.searching)
+        oai_idle_found(&worker->coord->idle, &worker->sleeper);
+    return task;
+}
+
+oai_task_t *oai_worker_find(oai_worker_t *worker)
+{
+    for (;;) {
+        bool saw = false;
+        oai_task_t *task = look_around(worker);
+        if (!task)
+            task = pop(worker);
+        if (!task && worker->coord->workers > 1 &&
+            oai_idle_search(&worker->coord->idle, &worker->sleeper))
+            task = search(worker, &saw);
+        if (task || oai_coord_try_end(worker->coord))
+            return found(worker, task);
+        int64_t doze = next_doze(worker, saw);
+        if (doze == 0 && trim(worker))
+            continue;
+        sleep_idle(worker, doze);
+    }
+}
+
+// ---- Leaving and coming back ------------------------------------------------------------------------
+
+// On the stack to which the worker has gone on: what the one who left before needs.
+static void settle(void)
+{
+    oai_worker_t *worker = oai_self();
+    oai_task_t *left = worker->left;
+    if (!left)
+        return;
+    worker->left = NULL;
+    if (worker->left_why == OAI_LEAVE_PARK) {
+        oai_wait_saved(left);
+    } else if (worker->left_why == OAI_LEAVE_YIELD) {
+        push_last(worker, left);
+        oai_idle_published(&worker->coord->idle);
+    }
+}
+
+// The task's function has returned, or it must not begin: what follows is the loop's again.
+static void check_end(oai_task_t *task)
+{
+    oai_fpctl_t fp;
+    if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
+        oai_fpctl_default();
+    if (task->stack && OAI_UNLIKELY(!oai_stack_canary_ok(task->stack)))
+        oai_log(oai_task_coord(task), OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
+}
+
+// Whether a fresh task may begin.
+static inline bool may_begin(oai_worker_t *worker, oai_task_t *task)
+{
+    // Relaxed, both: who cancels later is too late.
+    return !(atomic_load_explicit(&task->state, memory_order_relaxed) & OAI_TASK_CANCELLED) &&
+           atomic_load_explicit(&worker->coord->state, memory_order_relaxed) != OAI_CANCELLING;
+}
+
+static inline unsigned stack_class(oai_worker_t *worker, oai_task_t *task)
+{
+    uint64_t cls = atomic_load_explicit(&task->state, memory_order_relaxed) & OAI_TASK_CLASS_MASK;
+    if (OAI_LIKELY(cls == 0))
+        return worker->coord->stack_class;
+    return (unsigned)(cls >> OAI_TASK_CLASS_SHIFT) - 1;
+}
+
+// No memory for the stack of a fresh task: it waits for its turn again.
+static void no_stack(oai_worker_t *worker, oai_task_t *task)
+{
+    enum { A_WHILE = 100000 }; // ns
+    oai_log(worker->coord, OA_LOG_WARN, "task %s: no memory for its stack yet", task->where);
+    push_last(worker, task);
+    oai_os.sleep(A_WHILE);
+}
+
+static void discard(oai_worker_t *worker, oai_task_t *task)
+{
+    worker->current = NULL;
+    oai_task_discard(task, worker);
+}
+
+#if OAI_OWN_STACKS
+
+// The first code of a task on its own stack.
+static _Noreturn void begin(void *arg)
+{
+    oa_fn *fn = (oa_fn *)(uintptr_t)arg;
+    oai_task_t *task = oai_self()->current;
+    oai_sync_acquire(task);
+    fn(task->arg);
+    oai_worker_t *worker = oai_self();
+    check_end(task);
+    worker->dead = task->stack;
+    worker->dead_context = task->context;
+    worker->current = NULL;
+    worker->left = NULL;
+    oai_task_end(task, worker);
+    oai_jump(&worker->native);
+}
+
+static void dispatch(oai_worker_t *worker, oai_task_t *task)
+{
+    count(&worker->dispatches);
+    if (!task->stack && !may_begin(worker, task)) {
+        discard(worker, task);
+        return;
+    }
+    worker->current = task;
+    if (task->stack) {
+        oai_switch(&worker->native, &task->context);
+    } else {
+        oai_stack_t *stack = oai_stack_get(&worker->stacks, stack_class(worker, task));
+        if (!stack) {
+            no_stack(worker, task);
+            return;
+        }
+        oa_fn *fn = task->fresh.fn;
+        task->stack = stack;
+        task->context = (oai_context_t){0};
+        oai_fiber_created(&task->context);
+        oai_switch_enter(&worker->native, &task->context, stack, begin, (void *)(uintptr_t)fn);
+    }
+    worker->current = NULL;
+    settle();
+    if (worker->dead) {
+        oai_fiber_destroyed(&worker->dead_context);
+        oai_stack_put(&worker->stacks, worker->dead);
+        worker->dead = NULL;
+    }
+}
+
+void oai_worker_run(oai_worker_t *worker)
+{
+    oai_context_thread(&worker->native);
+    for (;;) {
+        oai_task_t *task = next_task(worker);
+        if (!task && !(task = oai_worker_find(worker)))
+            return;
+        dispatch(worker, task);
+    }
+}
+
+bool oai_worker_can_leave(oai_worker_t *worker)
+{
+    (void)worker; // the loop has its stack
+    return true;
+}
+
+// Leaves for the loop; returns when the task is resumed.
+static void leave_for(oai_worker_t *worker, oai_task_t *task, oai_task_t *next)
+{
+    if (next) // the loop takes it again
+        push_last(worker, next);
+    oai_switch(&task->context, &worker->native);
+}
+
+#else
+
+static _Noreturn void loop(void *arg);
+
+// The task wants a stack of another size than the loop's: a fresh loop on such a one runs it first.
+static __attribute__((noinline)) void change_stack(oai_worker_t *worker, oai_task_t *task)
+{
+    oai_stack_t *stack = oai_stack_get(&worker->stacks, stack_class(worker, task));
+    if (!stack) {
+        no_stack(worker, task);
+        return;
+    }
+    oai_stack_put(&worker->stacks, worker->stack);
+    worker->stack = stack;
+    worker->pending = task;
+    oai_enter(NULL, stack, loop, NULL);
+}
+
+static inline void dispatch(oai_worker_t *worker, oai_task_t *task)
+{
+    worker->current = task;
+    if (task->stack) {
+        count(&worker->dispatches);
+        oai_stack_put(&worker->stacks, worker->stack);
+        worker->stack = task->stack;
+        oai_jump(&task->context);
+    }
+    if (OAI_UNLIKELY(!may_begin(worker, task))) {
+        discard(worker, task);
+        return;
+    }
+    if (OAI_UNLIKELY(stack_class(worker, task) != worker->stack->cls)) {
+        change_stack(worker, task);
+        return;
+    }
+    count(&worker->dispatches);
+    oai_sync_acquire(task);
+    task->fresh.fn(task->arg);
+    // Perhaps on another worker, which took this task up when it had waited.
+    worker = oai_self();
+    task = worker->current;
+    check_end(task);
+    worker->current = NULL;
+    oai_task_end(task, worker);
+}
+
+static _Noreturn void loop(void *arg)
+{
+    (void)arg;
+    settle();
+    for (;;) {
+        oai_worker_t *worker = oai_self();
+        oai_task_t *task = worker->pending;
+        if (task)
+            worker->pending = NULL;
+        else if (!(task = next_task(worker)) && !(task = oai_worker_find(worker)))
+            break;
+        dispatch(worker, task);
+    }
+    oai_worker_t *worker = oai_self();
+    oai_stack_put(&worker->stacks, worker->stack);
+    worker->stack = NULL;
+    oai_jump(&worker->native);
+}
+
+void oai_worker_run(oai_worker_t *worker)
+{
+    oai_context_thread(&worker->native);
+    // coord.c has seen to it that there is a stack.
+    worker->stack = oai_stack_get(&worker->stacks, worker->coord->stack_class);
+    oai_switch_enter(&worker->native, NULL, worker->stack, loop, NULL);
+}
+
+bool oai_worker_can_leave(oai_worker_t *worker)
+{
+    if (OAI_LIKELY(oai_stack_ready(&worker->stacks)))
+        return true;
+    oai_stack_t *stack = oai_stack_get(&worker->stacks, worker->coord->stack_class);
+    if (!stack)
+        return false;
+    oai_stack_put(&worker->stacks, stack);
+    return true;
+}
+
+// Leaves for the next task, or for a fresh loop; returns when the task is resumed.
+static inline void leave_for(oai_worker_t *worker, oai_task_t *task, oai_task_t *next)
+{
+    if (next && next->stack) {
+        count(&worker->dispatches);
+        worker->current = next;
+        worker->stack = next->stack;
+        oai_switch(&task->context, &next->context);
+    } else {
+        worker->current = NULL;
+        worker->pending = next;
+        worker->stack = oai_stack_get(&worker->stacks, worker->coord->stack_class);
+        oai_switch_enter(&task->context, NULL, worker->stack, loop, NULL);
+    }
+    settle();
+}
+
+#endif
+
+void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
+{
+    oai_task_t *task = worker->current;
+    // When it is time to look around a fresh loop does it, not deep on the stack of this task.
+    bool quick = worker->tick > 1;
+    oai_task_t *next = quick ? pop(worker) : NULL;
+    worker->tick -= quick;
+    if (quick && !next && why == OAI_LEAVE_YIELD)
+        return; // nobody else is here
+    if (why == OAI_LEAVE_PARK)
+        count(&worker->parks);
+    oai_fpctl_t fp;
+    bool fp_changed = oai_fpctl_changed(&fp);
+    if (OAI_UNLIKELY(fp_changed))
+        oai_fpctl_default();
+#if !OAI_OWN_STACKS
+    task->stack = worker->stack;
+#endif
+    if (OAI_UNLIKELY(!oai_stack_canary_ok(task->stack)))
+        oai_log(worker->coord, OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
+    worker->left = task;
+    worker->left_why = why;
+    leave_for(worker, task, next);
+    if (OAI_UNLIKELY(fp_changed))
+        oai_fpctl_set(&fp);
+}
+
+void oa_yield(void)
+{
+    oai_worker_t *worker = oai_self();
+    if (!worker || !worker->current)
+        oai_os.yield();
+    else if (oai_worker_can_leave(worker))
+        oai_worker_leave(worker, OAI_LEAVE_YIELD);
+}

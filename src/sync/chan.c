@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// chan.c - channels: rendezvous, bounded, unbounded.
+//
+// A short lock guards a queue of elements and two lists of waiters. Receivers wait only while the
+// queue is empty and no sender waits; senders wait only while it is full. So an element goes from a
+// sender straight to a receiver that waits, and a sender's straight into the place that a receiver
+// has made: each transfer is one copy, under the lock, and wakes one waiter at most.
+#include "oasync/chan.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/lock.h"
+#include "os/os.h"
+#include "sched/sched.h"
+#include "sched/wait.h"
+#include "sync/fifo.h"
+
+struct oa_chan {
+    oai_lock_t lock; // guards all below
+    bool closed;
+    oai_fifo_t queue;
+    oai_list_t senders, receivers;
+};
+
+oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
+{
+    oa_chan_config_t config;
+    if (oai_options_read(&config, sizeof config, given, sizeof given->size))
+        return NULL;
+    oa_chan_t *ch = oai_os.alloc(sizeof *ch);
+    if (!ch)
+        return NULL;
+    *ch = (oa_chan_t){.lock = OAI_LOCK_INIT};
+    if (oai_fifo_init(&ch->queue, config.elem_size, config.capacity) != 0) {
+        oai_os.free(ch);
+        return NULL;
+    }
+    return ch;
+}
+
+static void copy_to(void *to, const void *from, size_t size)
+{
+    if (to && size)
+        memcpy(to, from, size);
+}
+
+// Under the lock: sends if that needs no wait. *wake: who is to be made ready afterwards.
+static int try_send(oa_chan_t *ch, void *elem, oai_wait_t **wake)
+{
+    if (ch->closed)
+        return -EPIPE;
+    oai_wait_t *receiver = oai_wait_claim_first(&ch->receivers);
+    if (!receiver)
+        return oai_fifo_push(&ch->queue, elem);
+    copy_to(receiver->data, elem, ch->queue.elem_size);
+    *wake = receiver;
+    return 0;
+}
+
+// Under the lock: receives if that needs no wait. *wake as above.
+static int try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
+{
+    if (ch->queue.count) {
+        oai_fifo_pop(&ch->queue, elem);
+        oai_wait_t *sender = oai_wait_claim_first(&ch->senders);
+        if (sender) // there is room: no allocation, for senders wait on bounded channels only
+            oai_fifo_push(&ch->queue, sender->data);
+        *wake = sender;
+        return 0;
+    }
+    oai_wait_t *sender = oai_wait_claim_first(&ch->senders);
+    if (!sender)
+        return ch->closed ? -EPIPE : -EAGAIN;
+    copy_to(elem, sender->data, ch->queue.elem_size);
+    *wake = sender;
+    return 0;
+}
+
+typedef int try_fn(oa_chan_t *ch, void *elem, oai_wait_t **wake);
+
+static int once(oa_chan_t *ch, void *elem, try_fn *try)
+{
+    oai_wait_t *wake = NULL;
+    oai_lock(&ch->lock);
+    int err = try(ch, elem, &wake);
+    oai_unlock(&ch->lock);
+    if (wake)
+        oai_wait_ready(wake);
+    return err;
+}
+
+// Tries, and waits in `list` while that needs a wait.
+static inline int transfer(oa_chan_t *ch, void *elem, try_fn *try, oai_list_t *list,
+                           int64_t deadline)
+{
+    oai_wait_t wait;
+    oai_wait_t *wake = NULL;
+    int err = oai_wait_begin(&wait, true);
+    if (err)
+        return err;
+    wait.data = elem;
+    oai_lock(&ch->lock);
+    err = try(ch, elem, &wake);
+    bool waits = err == -EAGAIN;
+    if (waits && oai_wait_expired(deadline)) {
+        waits = false;
+        err = -ETIMEDOUT;
+    }
+    if (waits)
+        oai_wait_link(list, &wait);
+    oai_unlock(&ch->lock);
+    if (wake)
+        oai_wait_ready(wake);
+    if (!waits)
+        return err;
+    err = oai_wait_park(&wait, deadline);
+    if (err == 0)
+        return wait.result; // the channel may be gone
+    oai_lock(&ch->lock);
+    oai_wait_unlink(list, &wait);
+    oai_unlock(&ch->lock);
+    return err;
+}
+
+static bool sendable(oa_chan_t *ch, const void *elem)
+{
+    return ch && (elem || ch->queue.elem_size == 0);
+}
+
+int oa_chan_send(oa_chan_t *ch, const void *elem)
+{
+    return oa_chan_send_until(ch, elem, OA_FOREVER);
+}
+
+int oa_chan_send_until(oa_chan_t *ch, const void *elem, int64_t deadline)
+{
+    if (!sendable(ch, elem))
+        return -EINVAL;
+    return transfer(ch, (void *)(uintptr_t)elem, try_send, &ch->senders, deadline);
+}
+
+int oa_chan_recv(oa_chan_t *ch, void *elem)
+{
+    return oa_chan_recv_until(ch, elem, OA_FOREVER);
+}
+
+int oa_chan_recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    if (!ch)
+        return -EINVAL;
+    return transfer(ch, elem, try_recv, &ch->receivers, deadline);
+}
+
+int oa_chan_put(oa_chan_t *ch, const void *elem)
+{
+    return sendable(ch, elem) ? once(ch, (void *)(uintptr_t)elem, try_send) : -EINVAL;
+}
+
+int oa_chan_take(oa_chan_t *ch, void *elem)
+{
+    return ch ? once(ch, elem, try_recv) : -EINVAL;
+}
+
+int oa_chan_close(oa_chan_t *ch)
+{
+    if (!ch)
+        return -EINVAL;
+    oai_lock(&ch->lock);
+    bool closed = ch->closed;
+    ch->closed = true;
+    oai_list_t senders = ch->senders, receivers = ch->receivers;
+    ch->senders = ch->receivers = (oai_list_t){NULL, NULL};
+    oai_wait_claim_all(&senders, -EPIPE);
+    oai_wait_claim_all(&receivers, -EPIPE);
+    oai_unlock(&ch->lock);
+    oai_wait_ready_all(&senders);
+    oai_wait_ready_all(&receivers);
+    return closed ? -EALREADY : 0;
+}
+
+int oa_chan_free(oa_chan_t *ch)
+{
+    if (!ch)
+        return 0;
+    oai_lock(&ch->lock);
+    bool busy = !oai_list_empty(&ch->senders) || !oai_list_empty(&ch->receivers);
+    oai_unlock(&ch->lock);
+    if (busy)
+        return -EBUSY;
+    oai_fifo_destroy(&ch->queue);
+    oai_os.free(ch);
+    return 0;
+}
+
+size_t oa_chan_len(oa_chan_t *ch)
+{
+    if (!ch)
+        return 0;
+    oai_lock(&ch->lock);
+    size_t count = ch->queue.count;
+    oai_unlock(&ch->lock);
+    return count;
+}

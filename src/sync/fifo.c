@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// fifo.c - a queue of elements (see fifo.h).
+#include "sync/fifo.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "os/os.h"
+
+enum { SEGMENT_ELEMENTS = 64 };
+
+struct oai_segment {
+    oai_segment_t *next;
+    _Alignas(16) char elements[];
+};
+
+static bool unbounded(const oai_fifo_t *fifo)
+{
+    return fifo->capacity == SIZE_MAX;
+}
+
+int oai_fifo_init(oai_fifo_t *fifo, size_t elem_size, size_t capacity)
+{
+    *fifo = (oai_fifo_t){.elem_size = elem_size, .capacity = capacity};
+    size_t count = unbounded(fifo) ? SEGMENT_ELEMENTS : capacity;
+    size_t bytes;
+    if (__builtin_mul_overflow(elem_size, count, &bytes) || bytes > PTRDIFF_MAX / 2)
+        return -EINVAL;
+    if (unbounded(fifo) || bytes == 0)
+        return 0;
+    fifo->ring = oai_os.alloc(bytes);
+    return fifo->ring ? 0 : -ENOMEM;
+}
+
+void oai_fifo_destroy(oai_fifo_t *fifo)
+{
+    if (!unbounded(fifo)) {
+        oai_os.free(fifo->ring);
+        return;
+    }
+    oai_os.free(fifo->chain.spare);
+    for (oai_segment_t *segment = fifo->chain.head, *next; segment; segment = next) {
+        next = segment->next;
+        oai_os.free(segment);
+    }
+}
+
+// Elements are mostly words.
+static inline void copy(void *to, const void *from, size_t size)
+{
+    if (size == sizeof(uint64_t))
+        memcpy(to, from, sizeof(uint64_t));
+    else if (size)
+        memcpy(to, from, size);
+}
+
+// The place behind the last element, in a segment made for it if need be; NULL: no memory.
+static char *grow(oai_fifo_t *fifo)
+{
+    if (!fifo->chain.tail || fifo->chain.tail_used == SEGMENT_ELEMENTS) {
+        oai_segment_t *segment = fifo->chain.spare;
+        fifo->chain.spare = NULL;
+        if (!segment)
+            segment = oai_os.alloc(sizeof *segment + fifo->elem_size * SEGMENT_ELEMENTS);
+        if (!segment)
+            return NULL;
+        segment->next = NULL;
+        if (fifo->chain.tail)
+            fifo->chain.tail->next = segment;
+        else
+            fifo->chain.head = segment;
+        fifo->chain.tail = segment;
+        fifo->chain.tail_used = 0;
+    }
+    return fifo->chain.tail->elements + fifo->chain.tail_used++ * fifo->elem_size;
+}
+
+int oai_fifo_push(oai_fifo_t *fifo, const void *elem)
+{
+    if (fifo->count == fifo->capacity)
+        return -EAGAIN;
+    char *place;
+    if (unbounded(fifo)) {
+        place = grow(fifo);
+        if (!place)
+            return -ENOMEM;
+    } else {
+        size_t left = fifo->capacity - fifo->first;
+        size_t index = fifo->count < left ? fifo->first + fifo->count : fifo->count - left;
+        place = fifo->ring + index * fifo->elem_size;
+    }
+    copy(place, elem, fifo->elem_size);
+    fifo->count++;
+    return 0;
+}
+
+// The first segment has been emptied: it is kept for the next, or freed.
+static void shrink(oai_fifo_t *fifo)
+{
+    oai_segment_t *segment = fifo->chain.head;
+    fifo->chain.head = segment->next;
+    if (!fifo->chain.head)
+        fifo->chain.tail = NULL;
+    if (fifo->chain.spare)
+        oai_os.free(segment);
+    else
+        fifo->chain.spare = segment;
+    fifo->first = 0;
+}
+
+void oai_fifo_pop(oai_fifo_t *fifo, void *elem)
+{
+    char *base = unbounded(fifo) ? fifo->chain.head->elements : fifo->ring;
+    if (elem)
+        copy(elem, base + fifo->first * fifo->elem_size, fifo->elem_size);
+    fifo->count--;
+    fifo->first++;
+    if (unbounded(fifo)) {
+        if (fifo->first == SEGMENT_ELEMENTS || fifo->count == 0)
+            shrink(fifo);
+    } else if (fifo->first == fifo->capacity) {
+        fifo->first = 0;
+    }
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// mutex.c - mutual exclusion, in order but for a bounded number of newcomers.
+//
+// Free, taking and releasing it are one compare-exchange each. Who finds it held waits in a list
+// under a short lock. An unlock with waiters takes the first of them off the list, frees the mutex
+// and wakes that one, which tries again: a newcomer may have been quicker (it barges), and the
+// woken one goes back to the head of the list. After BARGES of those in a row the unlock hands the
+// mutex over instead.
+//
+// Last touch: while somebody is in the list the mutex cannot be freed by its user, and an unlock
+// that has claimed a waiter has released the list's lock before that one can go on. When the list
+// turns out to be empty the mutex is still held, the list's lock is released, and the plain
+// compare-exchange is the last touch.
+#include <errno.h>
+
+#include "base/lock.h"
+#include "oasync/sync.h"
+#include "sched/wait.h"
+
+// Newcomers in a row that may overtake a woken waiter. Waking costs thousands of times what taking
+// a free mutex does, so each newcomer let through is work done meanwhile; with four a waiter is at
+// most five turns late.
+enum { BARGES = 4 };
+
+enum { HELD = 1, WAITERS = 2 };
+enum { TRY_AGAIN = 0, HANDED_OVER = 1 }; // what a waker says
+
+typedef struct mutex {
+    // HELD: set and cleared by compare-exchange. WAITERS: the list is not empty; changed under
+    // `lock` only. With WAITERS set only a holder of `lock` clears HELD.
+    _Atomic uint64_t word;
+    _Atomic uintptr_t holder; // oai_wait_self() of who holds it, or 0: written by the holder, and
+                              //   by who hands it over
+    oai_list_t waiters;       // under `lock`
+    oai_lock_t lock;
+    uint32_t barges; // under `lock`
+} mutex_state_t;
+
+_Static_assert(sizeof(mutex_state_t) <= sizeof(oa_mutex_t), "fits what is public");
+
+static mutex_state_t *state_of(oa_mutex_t *mutex)
+{
+    return (mutex_state_t *)(void *)mutex;
+}
+
+void oa_mutex_init(oa_mutex_t *mutex)
+{
+    *mutex = (oa_mutex_t)OA_MUTEX_INIT;
+}
+
+static inline bool try_take(mutex_state_t *mutex, uintptr_t self)
+{
+    uint64_t seen = atomic_load_explicit(&mutex->word, memory_order_relaxed);
+    while (!(seen & HELD)) {
+        // Acquire: pairs with the release of the last unlock.
+        if (atomic_compare_exchange_weak_explicit(&mutex->word, &seen, seen | HELD,
+                                                  memory_order_acquire, memory_order_relaxed)) {
+            // Relaxed: only who holds it finds itself there.
+            atomic_store_explicit(&mutex->holder, self, memory_order_relaxed);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool held_by(mutex_state_t *mutex, uintptr_t self)
+{
+    return atomic_load_explicit(&mutex->holder, memory_order_relaxed) == self;
+}
+
+int oa_mutex_trylock(oa_mutex_t *mutex)
+{
+    if (!mutex)
+        return -EINVAL;
+    return try_take(state_of(mutex), oai_wait_self()) ? 0 : -EBUSY;
+}
+
+// Under `lock`: the WAITERS bit follows the list.
+static void set_waiters(mutex_state_t *mutex)
+{
+    // Relaxed: the bit only sends others to `lock`.
+    if (oai_list_empty(&mutex->waiters))
+        atomic_fetch_and_explicit(&mutex->word, ~(uint64_t)WAITERS, memory_order_relaxed);
+    else
+        atomic_fetch_or_explicit(&mutex->word, WAITERS, memory_order_relaxed);
+}
+
+// Puts the wait into the list, unless the mutex can be taken or the deadline has passed. Returns
+// 0: taken, -EINPROGRESS: linked, -ETIMEDOUT. `beaten`: it was woken and a newcomer was quicker.
+static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, bool beaten)
+{
+    uintptr_t self = (uintptr_t)wait->data;
+    int err = -EINPROGRESS;
+    oai_lock(&mutex->lock);
+    // WAITERS first: an unlock either sees it and comes for the lock, or has freed the mutex.
+    atomic_fetch_or_explicit(&mutex->word, WAITERS, memory_order_relaxed);
+    if (try_take(mutex, self)) {
+        mutex->barges = 0;
+        err = 0;
+    } else if (oai_wait_expired(deadline)) {
+        err = -ETIMEDOUT;
+    } else if (beaten) {
+        mutex->barges++;
+        oai_list_prepend(&mutex->waiters, &wait->link);
+        wait->linked = true;
+    } else {
+        oai_wait_link(&mutex->waiters, wait);
+    }
+    if (err != -EINPROGRESS)
+        set_waiters(mutex);
+    oai_unlock(&mutex->lock);
+    return err;
+}
+
+// Who was woken gives up: if the mutex is free the next one is woken instead.
+static int give_up(mutex_state_t *mutex, int err)
+{
+    oai_wait_t *next = NULL;
+    oai_lock(&mutex->lock);
+    // Acquire and release: nothing of ours is protected; the word only tells whether it is free.
+    if (!(atomic_load_explicit(&mutex->word, memory_order_relaxed) & HELD))
+        next = oai_wait_claim_first(&mutex->waiters);
+    set_waiters(mutex);
+    if (next)
+        next->result = TRY_AGAIN;
+    oai_unlock(&mutex->lock);
+    if (next)
+        oai_wait_ready(next);
+    return err;
+}
+
+// A broken wait is taken out of the list.
+static int withdraw(mutex_state_t *mutex, oai_wait_t *wait, int err)
+{
+    oai_lock(&mutex->lock);
+    oai_wait_unlink(&mutex->waiters, wait);
+    set_waiters(mutex);
+    oai_unlock(&mutex->lock);
+    return err;
+}
+
+static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uintptr_t self)
+{
+    if (held_by(mutex, self))
+        return -EDEADLK;
+    for (bool beaten = false;; beaten = true) {
+        oai_wait_t wait;
+        int err = oai_wait_begin(&wait, breakable);
+        if (err)
+            return beaten ? give_up(mutex, err) : err;
+        wait.data = (void *)self;
+        err = enqueue(mutex, &wait, deadline, beaten);
+        if (err == -ETIMEDOUT && beaten)
+            return give_up(mutex, err);
+        if (err != -EINPROGRESS)
+            return err;
+        err = oai_wait_park(&wait, deadline);
+        if (err)
+            return withdraw(mutex, &wait, err);
+        if (wait.result == HANDED_OVER)
+            return 0;
+    }
+}
+
+int oa_mutex_lock(oa_mutex_t *mutex)
+{
+    if (!mutex)
+        return -EINVAL;
+    uintptr_t self = oai_wait_self();
+    if (OAI_LIKELY(try_take(state_of(mutex), self)))
+        return 0;
+    return lock_slow(state_of(mutex), false, OA_FOREVER, self);
+}
+
+int oa_mutex_lock_until(oa_mutex_t *mutex, int64_t deadline)
+{
+    if (!mutex)
+        return -EINVAL;
+    if (oai_wait_cancelled())
+        return -ECANCELED;
+    uintptr_t self = oai_wait_self();
+    if (OAI_LIKELY(try_take(state_of(mutex), self)))
+        return 0;
+    return lock_slow(state_of(mutex), true, deadline, self);
+}
+
+// The holder found WAITERS set. True: the mutex is freed or handed over; false: nobody is left in
+// the list, and it is still held.
+static bool unlock_slow(mutex_state_t *mutex)
+{
+    oai_lock(&mutex->lock);
+    oai_wait_t *wait = oai_wait_claim_first(&mutex->waiters);
+    bool hand_over = wait && mutex->barges >= BARGES;
+    if (hand_over) {
+        mutex->barges = 0;
+        wait->result = HANDED_OVER;
+        atomic_store_explicit(&mutex->holder, (uintptr_t)wait->data, memory_order_relaxed);
+    } else if (wait) {
+        wait->result = TRY_AGAIN;
+    }
+    set_waiters(mutex);
+    if (wait && !hand_over)
+        // Release: pairs with the acquire of whoever takes it.
+        atomic_fetch_and_explicit(&mutex->word, ~(uint64_t)HELD, memory_order_release);
+    oai_unlock(&mutex->lock);
+    if (wait)
+        oai_wait_ready(wait);
+    return wait != NULL;
+}
+
+int oa_mutex_unlock(oa_mutex_t *mutex)
+{
+    if (!mutex)
+        return -EINVAL;
+    mutex_state_t *state = state_of(mutex);
+    if (OAI_UNLIKELY(!held_by(state, oai_wait_self())))
+        return -EPERM;
+    atomic_store_explicit(&state->holder, 0, memory_order_relaxed);
+    for (;;) {
+        uint64_t held = HELD;
+        // Release: pairs with the acquire in try_take().
+        if (OAI_LIKELY(atomic_compare_exchange_strong_explicit(
+                &state->word, &held, 0, memory_order_release, memory_order_relaxed)))
+            return 0;
+        if (unlock_slow(state))
+            return 0;
+    }
+}
+
+int oa_mutex_destroy(oa_mutex_t *mutex)
+{
+    if (!mutex)
+        return -EINVAL;
+    // Acquire: what the last holder did precedes what the caller does now.
+    uint64_t word = atomic_load_explicit(&state_of(mutex)->word, memory_order_acquire);
+    return word ? -EBUSY : 0;
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// sem.c - a counting semaphore.
+//
+// Permits are a count in one word with a lock bit (word.h). With no waiters acquire and release are
+// one compare-exchange each. With waiters a release hands its permit to the first of them: the
+// count stays 0 while anybody waits, so that nobody overtakes.
+#include <errno.h>
+
+#include "base/lock.h"
+#include "oasync/sync.h"
+#include "sched/wait.h"
+#include "sync/word.h"
+
+typedef struct sem {
+    _Atomic uint64_t word; // the count of free permits; who may write it: word.h
+    oai_list_t waiters;    // under the word's lock
+} sem_state_t;
+
+_Static_assert(sizeof(sem_state_t) <= sizeof(oa_sem_t), "fits what is public");
+
+static sem_state_t *state_of(oa_sem_t *sem)
+{
+    return (sem_state_t *)(void *)sem;
+}
+
+void oa_sem_init(oa_sem_t *sem, int32_t n)
+{
+    *sem = (oa_sem_t)OA_SEM_INIT(n);
+}
+
+// Takes a permit if there is one.
+static bool try_take(sem_state_t *sem)
+{
+    uint64_t seen = atomic_load_explicit(&sem->word, memory_order_relaxed);
+    unsigned rounds = 0;
+    for (;;) {
+        if (seen & OAI_WORD_LOCKED) { // for a moment only
+            oai_lock_pause(&rounds);
+            seen = atomic_load_explicit(&sem->word, memory_order_relaxed);
+        } else if ((seen & OAI_WORD_COUNT) == 0) {
+            return false;
+            // Acquire: pairs with the release of whoever gave the permit back.
+        } else if (atomic_compare_exchange_weak_explicit(
+                       &sem->word, &seen, seen - 1, memory_order_acquire, memory_order_relaxed)) {
+            return true;
+        }
+    }
+}
+
+int oa_sem_tryacquire(oa_sem_t *sem)
+{
+    if (!sem)
+        return -EINVAL;
+    return try_take(state_of(sem)) ? 0 : -EAGAIN;
+}
+
+static int acquire_slow(sem_state_t *sem, int64_t deadline)
+{
+    oai_wait_t wait;
+    int err = oai_wait_begin(&wait, true);
+    if (err)
+        return err;
+    uint64_t word = oai_word_lock(&sem->word);
+    bool taken = (word & OAI_WORD_COUNT) != 0;
+    if (taken)
+        word--;
+    else if (oai_wait_expired(deadline))
+        err = -ETIMEDOUT;
+    else
+        oai_wait_link(&sem->waiters, &wait);
+    oai_word_unlock(&sem->word, word, &sem->waiters);
+    if (taken || err)
+        return err;
+    err = oai_wait_park(&wait, deadline);
+    if (err) {
+        word = oai_word_lock(&sem->word);
+        oai_wait_unlink(&sem->waiters, &wait);
+        oai_word_unlock(&sem->word, word, &sem->waiters);
+    }
+    return err;
+}
+
+int oa_sem_acquire_until(oa_sem_t *sem, int64_t deadline)
+{
+    if (!sem)
+        return -EINVAL;
+    if (oai_wait_cancelled())
+        return -ECANCELED;
+    return try_take(state_of(sem)) ? 0 : acquire_slow(state_of(sem), deadline);
+}
+
+int oa_sem_acquire(oa_sem_t *sem)
+{
+    return oa_sem_acquire_until(sem, OA_FOREVER);
+}
+
+static int release_slow(sem_state_t *sem)
+{
+    uint64_t word = oai_word_lock(&sem->word);
+    oai_wait_t *wait = oai_wait_claim_first(&sem->waiters);
+    bool full = !wait && (word & OAI_WORD_COUNT) == INT32_MAX;
+    if (!wait && !full)
+        word++;
+    oai_word_unlock(&sem->word, word, &sem->waiters);
+    if (wait)
+        oai_wait_ready(wait);
+    return full ? -EOVERFLOW : 0;
+}
+
+int oa_sem_release(oa_sem_t *sem)
+{
+    if (!sem)
+        return -EINVAL;
+    sem_state_t *state = state_of(sem);
+    uint64_t seen = atomic_load_explicit(&state->word, memory_order_relaxed);
+    while (!(seen & (OAI_WORD_LOCKED | OAI_WORD_WAITERS)) && seen < INT32_MAX)
+        // Release: pairs with the acquire of whoever takes the permit.
+        if (atomic_compare_exchange_weak_explicit(&state->word, &seen, seen + 1,
+                                                  memory_order_release, memory_order_relaxed))
+            return 0;
+    return release_slow(state);
+}
+
+int oa_sem_destroy(oa_sem_t *sem)
+{
+    if (!sem)
+        return -EINVAL;
+    // Acquire: what others did before their last release precedes what the caller does now.
+    uint64_t word = atomic_load_explicit(&state_of(sem)->word, memory_order_acquire);
+    return word & (OAI_WORD_LOCKED | OAI_WORD_WAITERS) ? -EBUSY : 0;
+}
