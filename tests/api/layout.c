@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// layout.c - the sizes and offsets that compiled programs rely on do not change.
+//
+// A failure here means that programs built against an older header break: option and out structs
+// may only grow at their end, all other structs not at all.
+#include <assert.h>
+#include <stdalign.h>
+
+#include "support.h"
+
+#define SAME(type, bytes) static_assert(sizeof(type) == (bytes), #type)
+#define AT(type, field, bytes) static_assert(offsetof(type, field) == (bytes), #type "." #field)
+
+SAME(oa_mutex_t, 48);
+SAME(oa_sem_t, 48);
+SAME(oa_group_t, 96);
+static_assert(alignof(oa_mutex_t) == 8, "oa_mutex_t");
+static_assert(alignof(oa_sem_t) == 8, "oa_sem_t");
+static_assert(alignof(oa_group_t) == 8, "oa_group_t");
+
+// No padding: every field begins where the one before it ends, and the last ends the struct.
+AT(oa_config_t, size, 0);
+AT(oa_config_t, fn, 8);
+AT(oa_config_t, arg, 16);
+AT(oa_config_t, max_workers, 24);
+AT(oa_config_t, log_level, 28);
+AT(oa_config_t, stack_size, 32);
+AT(oa_config_t, log, 40);
+AT(oa_config_t, log_arg, 48);
+AT(oa_config_t, name, 56);
+SAME(oa_config_t, 64);
+
+AT(oa_spec_t, size, 0);
+AT(oa_spec_t, where, 8);
+AT(oa_spec_t, fn, 16);
+AT(oa_spec_t, arg, 24);
+AT(oa_spec_t, copy, 32);
+AT(oa_spec_t, drop, 40);
+AT(oa_spec_t, name, 48);
+AT(oa_spec_t, stack, 56);
+AT(oa_spec_t, task, 64);
+AT(oa_spec_t, coord, 72);
+AT(oa_spec_t, delay, 80);
+AT(oa_spec_t, group, 88);
+SAME(oa_spec_t, 96);
+
+AT(oa_chan_config_t, size, 0);
+AT(oa_chan_config_t, elem_size, 8);
+AT(oa_chan_config_t, capacity, 16);
+SAME(oa_chan_config_t, 24);
+
+AT(oa_stats_t, size, 0);
+AT(oa_stats_t, tasks_alive, 8);
+AT(oa_stats_t, tasks_spawned, 16);
+AT(oa_stats_t, tasks_completed, 24);
+AT(oa_stats_t, dispatches, 32);
+AT(oa_stats_t, steals, 40);
+AT(oa_stats_t, parks, 48);
+AT(oa_stats_t, stacks_in_use, 56);
+AT(oa_stats_t, stacks_peak, 64);
+AT(oa_stats_t, stacks_mapped, 72);
+SAME(oa_stats_t, 80);
+
+static_assert(OA_DRAIN == 1 && OA_CANCEL == 2, "oa_shutdown_t");
+static_assert(OA_LOG_DEBUG == 1 && OA_LOG_OFF == 5, "log levels");
+static_assert(OA_FOREVER == INT64_MAX, "OA_FOREVER");
+static_assert(OA_UNBOUNDED == SIZE_MAX, "OA_UNBOUNDED");
+static_assert(OA_MICROSECOND == 1000 && OA_MILLISECOND == 1000 * OA_MICROSECOND, "time");
+static_assert(OA_SECOND == 1000 * OA_MILLISECOND && OA_MINUTE == 60 * OA_SECOND, "time");
+
+// An initialiser and its call make the same bytes, and zero bytes are valid.
+static void initialisers(void)
+{
+    static const char zero[sizeof(oa_group_t)];
+    oa_mutex_t mutex = OA_MUTEX_INIT, mutex2;
+    oa_group_t group = OA_GROUP_INIT, group2;
+    oa_sem_t sem = OA_SEM_INIT(7), sem2;
+    memset(&mutex2, 0xff, sizeof mutex2);
+    memset(&group2, 0xff, sizeof group2);
+    memset(&sem2, 0xff, sizeof sem2);
+    oa_mutex_init(&mutex2);
+    oa_group_init(&group2);
+    oa_sem_init(&sem2, 7);
+    CHECK(memcmp(&mutex, &mutex2, sizeof mutex) == 0);
+    CHECK(memcmp(&group, &group2, sizeof group) == 0);
+    CHECK(memcmp(&sem, &sem2, sizeof sem) == 0);
+    CHECK(memcmp(&mutex, zero, sizeof mutex) == 0);
+    CHECK(memcmp(&group, zero, sizeof group) == 0);
+    oa_sem_init(&sem2, 0);
+    CHECK(memcmp(&sem2, zero, sizeof sem2) == 0);
+}
+
+static void option_structs(void)
+{
+    oa_config_t config = OA_CONFIG_INIT;
+    oa_spec_t spec = OA_SPEC_INIT;
+    oa_chan_config_t chan = OA_CHAN_INIT;
+    oa_stats_t stats = OA_STATS_INIT;
+    CHECK_EQ(config.size, sizeof config);
+    CHECK_EQ(spec.size, sizeof spec);
+    CHECK_EQ(chan.size, sizeof chan);
+    CHECK_EQ(stats.size, sizeof stats);
+    CHECK(config.fn == NULL && config.max_workers == 0 && config.name == NULL);
+    CHECK(spec.fn == NULL && spec.group == NULL && spec.delay == 0);
+    CHECK(strstr(spec.where, "layout.c:") != NULL);
+}
+
+int main(void)
+{
+    initialisers();
+    option_structs();
+    return 0;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// mutex.c - the mutex among tasks and plain threads: exclusion, errors, deadlines, last touch.
+#include "support.h"
+
+enum { ADDERS = 8, ROUNDS = 500 };
+
+static oa_mutex_t mutex;
+static oa_sem_t ready, gate;
+static long counter;
+
+static void add(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        switch (i % 4) {
+        case 0: UNTIL(oa_mutex_trylock(&mutex) == 0); break;
+        case 1: CHECK_EQ(oa_mutex_lock_until(&mutex, LATE), 0); break;
+        default: CHECK_EQ(oa_mutex_lock(&mutex), 0);
+        }
+        long seen = counter;
+        if (i % 16 == 0)
+            oa_yield(); // it is held over a wait
+        counter = seen + 1;
+        CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+    }
+}
+
+static void excludes(void *arg)
+{
+    (void)arg;
+    struct thread threads[2];
+    oa_group_t group = OA_GROUP_INIT;
+    oa_mutex_init(&mutex);
+    counter = 0;
+    for (int i = 0; i < ADDERS; i++)
+        CHECK_EQ(oa_go(add, .group = &group, .coord = coord), 0);
+    // A task may not block its worker in pthread_join: it is told by the group first.
+    oa_sem_init(&ready, 0);
+    for (int i = 0; oa_self() == NULL && i < 2; i++)
+        thread_start(&threads[i], add, NULL);
+    add(NULL);
+    CHECK_EQ(oa_group_wait(&group), 0);
+    for (int i = 0; oa_self() == NULL && i < 2; i++)
+        thread_join(&threads[i]);
+    CHECK_EQ(counter, (ADDERS + (oa_self() ? 1 : 3)) * ROUNDS);
+    CHECK_EQ(oa_mutex_destroy(&mutex), 0);
+}
+
+static void errors(void *arg)
+{
+    (void)arg;
+    oa_mutex_t local = OA_MUTEX_INIT;
+    CHECK_EQ(oa_mutex_unlock(&local), -EPERM);
+    CHECK_EQ(oa_mutex_lock(&local), 0);
+    CHECK_EQ(oa_mutex_lock(&local), -EDEADLK);
+    CHECK_EQ(oa_mutex_lock_until(&local, LATE), -EDEADLK);
+    CHECK_EQ(oa_mutex_lock_until(&local, PAST), -EDEADLK);
+    CHECK_EQ(oa_mutex_trylock(&local), -EBUSY);
+    CHECK_EQ(oa_mutex_destroy(&local), -EBUSY);
+    CHECK_EQ(oa_mutex_unlock(&local), 0);
+    CHECK_EQ(oa_mutex_unlock(&local), -EPERM);
+    CHECK_EQ(oa_mutex_destroy(&local), 0);
+    CHECK_EQ(oa_mutex_trylock(&local), 0); // destroy only checks
+    CHECK_EQ(oa_mutex_unlock(&local), 0);
+    CHECK_EQ(oa_mutex_lock_until(&local, PAST), 0); // free: no wait is needed
+    CHECK_EQ(oa_mutex_unlock(&local), 0);
+    CHECK_EQ(oa_mutex_lock(NULL), -EINVAL);
+    CHECK_EQ(oa_mutex_lock_until(NULL, LATE), -EINVAL);
+    CHECK_EQ(oa_mutex_trylock(NULL), -EINVAL);
+    CHECK_EQ(oa_mutex_unlock(NULL), -EINVAL);
+    CHECK_EQ(oa_mutex_destroy(NULL), -EINVAL);
+}
+
+static void hold(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    CHECK_EQ(oa_sem_release(&ready), 0);
+    CHECK_EQ(oa_sem_acquire(&gate), 0);
+    CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+}
+
+static void wait_for_it(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+}
+
+// Held by another: who is not the holder cannot unlock it, whoever that is.
+static void held_by_another(void *arg)
+{
+    (void)arg;
+    oa_mutex_init(&mutex);
+    oa_sem_init(&ready, 0);
+    oa_sem_init(&gate, 0);
+    oa_task_t *holder = spawn(hold, NULL);
+    CHECK_EQ(oa_sem_acquire(&ready), 0);
+    CHECK_EQ(oa_mutex_unlock(&mutex), -EPERM);
+    CHECK_EQ(oa_mutex_trylock(&mutex), -EBUSY);
+    CHECK_EQ(oa_mutex_destroy(&mutex), -EBUSY);
+    CHECK_EQ(oa_mutex_lock_until(&mutex, PAST), -ETIMEDOUT);
+    CHECK_EQ(oa_mutex_lock_until(&mutex, 0), -ETIMEDOUT);
+    int64_t soon = SOON;
+    CHECK_EQ(oa_mutex_lock_until(&mutex, soon), -ETIMEDOUT);
+    CHECK(oa_now() >= soon);
+    oa_task_t *waiter = spawn(wait_for_it, NULL);
+    CHECK_EQ(oa_sem_release(&gate), 0);
+    CHECK_EQ(oa_mutex_lock_until(&mutex, LATE), 0);
+    CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+    join(holder);
+    join(waiter);
+    CHECK_EQ(oa_mutex_destroy(&mutex), 0);
+}
+
+struct handed {
+    oa_mutex_t mutex;
+    bool done;
+};
+
+static void finish(void *arg)
+{
+    struct handed *handed = arg;
+    CHECK_EQ(oa_mutex_lock(&handed->mutex), 0);
+    handed->done = true;
+    CHECK_EQ(oa_mutex_unlock(&handed->mutex), 0);
+}
+
+// Who sees under the lock that the other is done may destroy the mutex at once.
+static void last_touch(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 300; i++) {
+        struct handed *handed = calloc(1, sizeof *handed); // all-zero bytes are a free mutex
+        CHECK_EQ(oa_go(finish, handed, .coord = coord), 0);
+        bool done = false;
+        while (!done) {
+            CHECK_EQ(oa_mutex_lock(&handed->mutex), 0);
+            done = handed->done;
+            CHECK_EQ(oa_mutex_unlock(&handed->mutex), 0);
+            if (!done)
+                oa_yield();
+        }
+        CHECK_EQ(oa_mutex_destroy(&handed->mutex), 0);
+        memset(handed, 0xee, sizeof *handed);
+        free(handed);
+    }
+}
+
+int main(void)
+{
+    everywhere(excludes);
+    everywhere(errors);
+    everywhere(held_by_another);
+    everywhere(last_touch);
+    return 0;
+}

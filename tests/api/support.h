@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// support.h - what the API tests share: the same case run by a task and by a plain thread.
+//
+// Nothing here sleeps to let something happen: a test polls what it can see, and whatever it
+// asserts holds whether or not the other side has come to its wait.
+#pragma once
+
+#include <errno.h>
+#include <oasync.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "check.h"
+
+// A deadline that no test reaches.
+#define LATE oa_after(60 * OA_SECOND)
+
+// A deadline that passes while one waits.
+#define SOON oa_after(OA_MILLISECOND)
+
+// One that has passed.
+#define PAST (oa_now() - 1)
+
+#define UNTIL(condition)                                                                           \
+    do {                                                                                           \
+        oa_yield();                                                                                \
+    } while (!(condition))
+
+// The coordinator of the case that runs.
+static oa_coord_t *coord;
+
+static inline void nothing(void *arg)
+{
+    (void)arg;
+}
+
+// Runs the case in a plain thread beside a coordinator, and as a task of it, on 1 and 2 workers.
+static inline void everywhere(oa_fn *fn)
+{
+    for (int workers = 1; workers <= 2; workers++) {
+        CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
+        fn(NULL);
+        CHECK_EQ(oa_wait(coord), 0);
+        CHECK_EQ(oa_start(&coord, fn, .max_workers = workers), 0);
+        CHECK_EQ(oa_wait(coord), 0);
+    }
+    coord = NULL;
+}
+
+// Runs the case as a task, on 1 and 2 workers. It may set `coord` itself.
+static inline void in_tasks(oa_fn *fn)
+{
+    for (int workers = 1; workers <= 2; workers++) {
+        oa_coord_t *own;
+        CHECK_EQ(oa_start(&own, fn, .max_workers = workers), 0);
+        CHECK_EQ(oa_wait(own), 0);
+    }
+    coord = NULL;
+}
+
+// Spawns a task into the case's coordinator with a handle.
+static inline oa_task_t *spawn(oa_fn *fn, void *arg)
+{
+    oa_task_t *task = NULL;
+    CHECK_EQ(oa_go(fn, arg, .task = &task, .coord = coord), 0);
+    CHECK(task != NULL);
+    return task;
+}
+
+static inline void join(oa_task_t *task)
+{
+    CHECK_EQ(oa_join(task), 0);
+}
+
+// How often tasks of the case's coordinator have waited.
+static inline uint64_t parks(void)
+{
+    oa_stats_t stats = OA_STATS_INIT;
+    CHECK_EQ(oa_stats(coord, &stats), 0);
+    return stats.parks;
+}
+
+// A plain thread that runs fn(arg).
+struct thread {
+    pthread_t thread;
+    oa_fn *fn;
+    void *arg;
+};
+
+static inline void *thread_main(void *arg)
+{
+    struct thread *thread = arg;
+    thread->fn(thread->arg);
+    return NULL;
+}
+
+static inline void thread_start(struct thread *thread, oa_fn *fn, void *arg)
+{
+    thread->fn = fn;
+    thread->arg = arg;
+    CHECK_EQ(pthread_create(&thread->thread, NULL, thread_main, thread), 0);
+}
+
+static inline void thread_join(struct thread *thread)
+{
+    CHECK_EQ(pthread_join(thread->thread, NULL), 0);
+}
