@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// shadow.c - what may happen to memory besides weak reads: data races, and touching what is dead.
+//
+// Memory is watched in cells of eight bytes, found in a hash table. A cell remembers the accesses
+// that can still race, each with the clock of its thread: a later access that conflicts (same
+// bytes, one a write, not both atomic) and does not have that clock in its view is a data race.
+// Dead bytes (freed, out of bounds, declared dead, or of a frame that has been left) may not be
+// touched by anyone, atomically or not; a thread brings its own dead frames back by using them.
+#include "engine.h"
+
+#include <string.h>
+
+static uintptr_t stacks_end(void)
+{
+    return (uintptr_t)E.stacks + (uintptr_t)STACK_SIZE * MAX_THREADS;
+}
+
+static struct thread *owner_of_stack(uintptr_t addr)
+{
+    if (addr < (uintptr_t)E.stacks || addr >= stacks_end())
+        return NULL;
+    return &E.threads[(addr - (uintptr_t)E.stacks) / STACK_SIZE];
+}
+
+static void watch_frame(struct cell *c)
+{
+    struct thread *owner = owner_of_stack(c->key * 8);
+    if (!owner)
+        return;
+    struct stack_cell *s = eng_bump(sizeof *s);
+    *s = (struct stack_cell){owner->stack_cells, c};
+    owner->stack_cells = s;
+}
+
+struct cell *eng_cell(uintptr_t addr)
+{
+    uintptr_t key = addr / 8;
+    size_t i = (key * 0x9E3779B97F4A7C15ull) >> (64 - CELL_BITS);
+    for (;; i = (i + 1) % CELLS) {
+        struct cell *c = &E.cells[i];
+        if (c->epoch != E.epoch) {
+            if (++E.cells_used > CELLS * 3 / 4)
+                model_fail("engine: too much memory touched in one execution");
+            *c = (struct cell){.key = key, .epoch = E.epoch};
+            watch_frame(c);
+            return c;
+        }
+        if (c->key == key)
+            return c;
+    }
+}
+
+// ---- Races --------------------------------------------------------------------------------------
+
+static const char *kind_name(int kind)
+{
+    static const char *const names[] = {"read", "write", "atomic read", "atomic write"};
+    return names[kind];
+}
+
+static void report_race(struct cell *c, const struct access *old, int kind, const void *pc)
+{
+    model_fail("data race on %s: %s by %s at %s, and before, not ordered, %s by %s at %s",
+               eng_place_name(c->key * 8 + (unsigned)__builtin_ctz(old->mask)), kind_name(kind),
+               E.self->name, eng_code(pc), kind_name(old->kind), E.threads[old->thread].name,
+               eng_code(old->pc));
+}
+
+static bool conflict(const struct access *old, int kind)
+{
+    return ((old->kind | kind) & ACCESS_WRITE) && !(old->kind & kind & ACCESS_ATOMIC);
+}
+
+// Is `old` of no more use once the new access is remembered? It is if whatever would race with it
+// would race with the new one too; the two are ordered already.
+static bool covered(const struct access *old, unsigned mask, int kind)
+{
+    if (old->mask & ~mask)
+        return false;
+    if (kind == ACCESS_WRITE)
+        return true;
+    return old->thread == E.self->id && (old->kind == kind || old->kind == ACCESS_ATOMIC);
+}
+
+void eng_record(struct cell *c, unsigned mask, int kind, const void *pc)
+{
+    struct thread *t = E.self;
+    struct access *reuse = NULL, **link = &c->accesses, *only = c->accesses;
+    if (only && !only->next && only->thread == t->id && only->mask == mask && only->kind == kind) {
+        only->pc = pc;
+        only->clock = (uint16_t)t->cur[t->id];
+        return;
+    }
+    for (struct access *a; (a = *link);) {
+        if ((a->mask & mask) && a->clock > t->cur[a->thread] && conflict(a, kind))
+            report_race(c, a, kind, pc);
+        if (covered(a, mask, kind)) {
+            *link = a->next;
+            reuse = a;
+        } else {
+            link = &a->next;
+        }
+    }
+    if (!reuse)
+        reuse = eng_bump(sizeof *reuse);
+    *reuse = (struct access){c->accesses,   pc,           (uint16_t)t->cur[t->id], (uint8_t)t->id,
+                             (uint8_t)mask, (uint8_t)kind};
+    c->accesses = reuse;
+}
+
+static void plain_cell(uintptr_t addr, unsigned mask, int kind, const void *pc)
+{
+    struct cell *c = eng_cell(addr);
+    if (RARELY(c->dead & mask))
+        eng_check_life(c, mask, pc);
+    eng_record(c, mask, kind, pc);
+    if (RARELY(c->locations != NULL) && kind == ACCESS_WRITE)
+        for (struct location *x = c->locations; x; x = x->next)
+            if (mask & (((1u << x->size) - 1) << (x->addr & 7)))
+                eng_pending_store(x, E.self);
+}
+
+void eng_plain(uintptr_t addr, size_t size, int kind, const void *pc)
+{
+    if (addr < 4096)
+        model_fail("null pointer: access to %#lx at %s", (long)addr, eng_code(pc));
+    if (++E.plain_steps > 4000000)
+        model_fail("endless: 4,000,000 plain accesses, at %s", eng_code(pc));
+    for (uintptr_t end = addr + size; addr < end;) {
+        unsigned first = addr & 7;
+        unsigned count = end - addr < 8 - first ? (unsigned)(end - addr) : 8 - first;
+        plain_cell(addr, ((1u << count) - 1) << first, kind, pc);
+        addr += count;
+    }
+}
+
+// ---- Life and death -----------------------------------------------------------------------------
+
+static void forget(struct cell *c)
+{
+    c->dead = 0;
+    c->death = ALIVE;
+    c->accesses = NULL;
+    c->locations = NULL;
+}
+
+void eng_check_life(struct cell *c, unsigned mask, const void *pc)
+{
+    static const char *const what[] = {"", "freed memory", "the left stack frame",
+                                       "memory declared dead", "memory outside of any block"};
+    if (!(c->dead & mask))
+        return;
+    if (owner_of_stack(c->key * 8) == E.self) {
+        forget(c);
+        watch_frame(c);
+        return;
+    }
+    model_fail("use after free: %s touches %s %s at %s; it ended by %s at %s", E.self->name,
+               what[c->death], eng_place_name(c->key * 8), eng_code(pc), E.threads[c->killer].name,
+               eng_code(c->death_pc));
+}
+
+static void kill_cell(struct cell *c, unsigned mask, enum death death, const void *pc)
+{
+    c->dead |= (uint8_t)mask;
+    c->death = death;
+    c->killer = E.self ? (uint8_t)E.self->id : 0;
+    c->death_pc = pc;
+}
+
+void eng_kill(uintptr_t start, size_t size, enum death death, const void *pc)
+{
+    for (uintptr_t at = start, end = start + size; at < end;) {
+        unsigned first = at & 7;
+        unsigned count = end - at < 8 - first ? (unsigned)(end - at) : 8 - first;
+        kill_cell(eng_cell(at), ((1u << count) - 1) << first, death, pc);
+        at += count;
+    }
+}
+
+void eng_revive(uintptr_t start, size_t size)
+{
+    for (uintptr_t at = start & ~7ul; at < start + size; at += 8)
+        forget(eng_cell(at));
+}
+
+void eng_enter_frame(uintptr_t sp)
+{
+    struct thread *t = E.self;
+    if (t->frames_used == MAX_FRAMES)
+        model_fail("engine: calls nested deeper than %d", MAX_FRAMES);
+    t->frames[t->frames_used++] = sp;
+}
+
+// The function that returns occupies the stack below its caller's stack pointer.
+void eng_leave_frame(void)
+{
+    struct thread *t = E.self;
+    if (t->frames_used)
+        t->frames_used--;
+    if (!t->stack_cells)
+        return;
+    uintptr_t alive = t->frames_used ? t->frames[t->frames_used - 1] : UINTPTR_MAX;
+    struct stack_cell **link = &t->stack_cells;
+    for (struct stack_cell *s; (s = *link);) {
+        if (s->cell->key * 8 < alive) {
+            if (!s->cell->dead)
+                kill_cell(s->cell, 0xff, DEAD_FRAME, t->wait_pc);
+            *link = s->next;
+        } else {
+            link = &s->next;
+        }
+    }
+}
+
+void model_dead(const void *start, size_t size)
+{
+    eng_plain((uintptr_t)start, size, ACCESS_WRITE, PC());
+    TRACE(PC(), "dead   %s, %zu bytes", eng_place_name((uintptr_t)start), size);
+    eng_kill((uintptr_t)start, size, DEAD_DECLARED, PC());
+}
+
+void model_alive(const void *start, size_t size)
+{
+    eng_revive((uintptr_t)start, size);
+}
+
+// ---- The heap -----------------------------------------------------------------------------------
+
+static struct block *reusable(size_t size)
+{
+    for (int i = E.block_count - 1; i >= 0; i--)
+        if (E.blocks[i].freed && E.blocks[i].size == size)
+            return eng_choose(CHOOSE_REUSE, 2) ? &E.blocks[i] : NULL;
+    return NULL;
+}
+
+static struct block *fresh_block(size_t size, const void *pc)
+{
+    size_t align = size >= 64 ? 64 : 16;
+    size_t at = (E.arena_used + 8 + align - 1) & ~(align - 1);
+    if (at + size + 8 > ARENA_SIZE || E.block_count == MAX_BLOCKS)
+        model_fail("engine: model_alloc(%zu) does not fit", size);
+    struct block *b = &E.blocks[E.block_count++];
+    *b = (struct block){.start = E.arena + at, .size = size};
+    E.arena_used = at + ((size + 7) & ~7ul);
+    eng_kill((uintptr_t)b->start - 8, 8, DEAD_ZONE, pc);
+    eng_kill((uintptr_t)E.arena + E.arena_used, 8, DEAD_ZONE, pc);
+    if (size & 7)
+        eng_kill((uintptr_t)b->start + size, 8 - (size & 7), DEAD_ZONE, pc);
+    return b;
+}
+
+void *model_alloc(size_t size)
+{
+    size = size ? size : 1;
+    struct block *b = reusable(size);
+    if (b) {
+        eng_join(E.self->cur, b->view);
+        eng_revive((uintptr_t)b->start, size);
+        b->freed = false;
+    } else {
+        b = fresh_block(size, PC());
+    }
+    memset(b->start, 0xAA, size);
+    TRACE(PC(), "alloc  %zu bytes: block %d at %p", size, (int)(b - E.blocks), (void *)b->start);
+    return b->start;
+}
+
+void model_free(void *start)
+{
+    struct block *b = E.blocks, *end = E.blocks + E.block_count;
+    if (!start)
+        return;
+    while (b < end && b->start != start)
+        b++;
+    if (b == end)
+        model_fail("free of %p, which is no block, at %s", start, eng_code(PC()));
+    if (b->freed)
+        model_fail("use after free: block %d is freed twice, at %s", (int)(b - E.blocks),
+                   eng_code(PC()));
+    TRACE(PC(), "free   block %d", (int)(b - E.blocks));
+    eng_plain((uintptr_t)start, b->size, ACCESS_WRITE, PC());
+    eng_kill((uintptr_t)start, b->size, DEAD_FREED, PC());
+    b->freed = true;
+    b->view = eng_snapshot(E.self);
+    E.self->cur[E.self->id]++;
+}
+
+void eng_check_leaks(void)
+{
+    for (int i = 0; i < E.block_count && E.model->options.leaks; i++)
+        if (!E.blocks[i].freed)
+            model_fail("leak: block %d of %zu bytes is still there at the end", i,
+                       E.blocks[i].size);
+}

@@ -1,0 +1,151 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# mutate.sh - breaks the sources on purpose and demands that a model notices.
+#
+#     mutate.sh RECIPES PROGRAM FILE.mut [NAME]
+#
+# RECIPES is the folder in which CMake leaves PROGRAM.recipe for each model program: how to build it. Each entry of
+# FILE.mut (or only the one called NAME) is applied to a copy of the sources, the program is built from it and has to
+# fail (exit 1). Fails if a mutation survives, if one marked equivalent is killed, if its text is not found exactly
+# once, or if the result does not compile. Two mutations run at a time. Needs sh, awk, sed, GNU cp and xargs.
+#
+# FILE.mut: entries separated by blank lines; # begins a comment. Several find or replace lines make several lines.
+#     mutation: NAME
+#     file: PATH                from the project's root; a header will do
+#     find: TEXT                part of a line, or whole lines
+#     occurrence: N             if TEXT is there more than once
+#     replace: TEXT
+#     by: PROGRAM [ARGUMENTS]   who must kill it, if not PROGRAM with no arguments
+#     equivalent: REASON        it must survive, as it breaks nothing
+set -eu
+
+fail() { echo "mutate.sh: $*" >&2; exit 2; }
+
+# Writes one folder per entry under $2, with one file per field.
+parse() {
+    mkdir -p "$2"
+    awk -v out="$2" '
+        function field(name, text) {
+            path = out "/" n "/" name
+            if (seen[n, name]++) printf "\n%s", text >> path; else printf "%s", text > path
+        }
+        /^#/ { next }
+        /^[ \t]*$/ { open_entry = 0; next }
+        {
+            colon = index($0, ":"); key = substr($0, 1, colon - 1); text = substr($0, colon + 1)
+            sub(/^ /, "", text)
+            if (key == "mutation") { n = sprintf("%03d", ++count); system("mkdir -p \"" out "/" n "\"")
+                open_entry = 1 }
+            else if (!open_entry) { print "line " NR ": not in an entry: " $0 > "/dev/stderr"; exit 1 }
+            if (key !~ /^(mutation|file|find|replace|occurrence|by|equivalent)$/) {
+                print "line " NR ": unknown field: " $0 > "/dev/stderr"; exit 1 }
+            field(key, text)
+        }' "$1" || fail "$1 cannot be read"
+}
+
+# Applies the entry in folder $1 to the file $2, result to $3.
+apply() {
+    touch "$1/replace"
+    MUTATE_FIND="$1/find" MUTATE_REPLACE="$1/replace" awk -v wanted="$(cat "$1/occurrence" 2>/dev/null || echo 0)" '
+        function slurp(path, text, line, first) {
+            first = 1
+            while ((getline line < path) > 0) { text = text (first ? "" : "\n") line; first = 0 }
+            return text
+        }
+        BEGIN { find = slurp(ENVIRON["MUTATE_FIND"]); with = slurp(ENVIRON["MUTATE_REPLACE"]) }
+        { text = text $0 "\n" }
+        END {
+            rest = text
+            while ((at = index(rest, find)) > 0) {
+                count++; done = done substr(rest, 1, at - 1)
+                done = done (count == wanted || wanted == 0 ? with : find)
+                rest = substr(rest, at + length(find))
+            }
+            if (count == 0 || (wanted == 0 && count != 1) || wanted > count) {
+                print "found " count + 0 " times" > "/dev/stderr"; exit 1 }
+            printf "%s%s", done, rest
+        }' "$2" > "$3"
+}
+
+# compile TREE SOURCE OBJECT
+compile() {
+    mkdir -p "$(dirname "$3")"
+    # The flags are words: no quotes.
+    eval "$compiler $(echo "$flags" | sed "s|@ROOT@|$1|g") -w -c '$1/$2' -o '$3'"
+}
+
+base_objects() {
+    for source in $sources; do
+        [ -e "$work/base/$program/$source.o" ] || compile "$root" "$source" "$work/base/$program/$source.o"
+    done
+}
+
+# Builds the program with the entry in folder $1; prints where it is.
+build() {
+    tree=$1/tree file=$(cat "$1/file")
+    mkdir -p "$tree/tests"
+    cp -rs "$root/src" "$root/include" "$tree/"
+    cp -rs "$root/tests/model" "$tree/tests/"
+    [ -f "$root/$file" ] || { echo "no file $file"; return 1; }
+    rm "$tree/$file"
+    apply "$1" "$root/$file" "$tree/$file" || return 1
+    objects=
+    for source in $sources; do
+        object=$work/base/$program/$source.o
+        case $file in "$source" | *.h)
+            object=$1/objects/$source.o
+            compile "$tree" "$source" "$object" || { echo "does not compile"; return 1; } ;;
+        esac
+        objects="$objects $object"
+    done
+    $compiler -o "$1/program" $objects "$engine"
+}
+
+# One entry, in folder $1. Leaves its verdict in $1/verdict: ok or what is wrong.
+one() {
+    by=$(cat "$1/by" 2>/dev/null || echo "$program")
+    program=${by%% *} arguments=${by#"$program"}
+    . "$recipes/$program.recipe"
+    if ! build "$1" > "$1/log" 2>&1; then
+        verdict="ERROR ($(tail -n 1 "$1/log"))"
+    else
+        status=0
+        timeout 600 "$1/program" $arguments > "$1/log" 2>&1 || status=$?
+        if [ $status -gt 1 ]; then verdict="ERROR (exit status $status)"
+        elif [ $status -eq 1 ] && [ -e "$1/equivalent" ]; then verdict="ERROR (killed, but marked equivalent)"
+        elif [ $status -eq 0 ] && [ ! -e "$1/equivalent" ]; then verdict="SURVIVED"
+        elif [ $status -eq 0 ]; then verdict="ok, equivalent"
+        else verdict="ok, killed: $(grep -m 1 '^FAILED' "$1/log" | cut -c 8-120)"
+        fi
+    fi
+    echo "$verdict" > "$1/verdict"
+    echo "$(cat "$1/mutation"): $verdict"
+    case $verdict in ERROR*) sed 's/^/    /' "$1/log" | tail -n 12 ;; esac
+    rm -rf "$1/tree" "$1/objects" "$1/program"
+}
+
+if [ "$1" = --one ]; then
+    recipes=$2 program=$3 work=$4
+    one "$5"
+    exit 0
+fi
+
+[ $# -ge 3 ] || fail "usage: mutate.sh RECIPES PROGRAM FILE.mut [NAME]"
+recipes=$(cd "$1" && pwd) program=$2 mutations=$3 only=${4:-}
+[ -f "$recipes/$program.recipe" ] || fail "no recipe for $program in $recipes"
+work=$recipes/mutants-$(basename "$mutations" .mut)
+rm -rf "$work"
+parse "$mutations" "$work/entries"
+for entry in "$work"/entries/*; do
+    if [ -n "$only" ] && [ "$(cat "$entry/mutation")" != "$only" ]; then rm -r "$entry"; fi
+done
+for name in $program $(cat "$work"/entries/*/by 2>/dev/null | sed 's/ .*//' | sort -u); do
+    [ -f "$recipes/$name.recipe" ] || fail "no recipe for $name in $recipes"
+    (program=$name && . "$recipes/$name.recipe" && base_objects)
+done
+ls -d "$work"/entries/* | xargs -P 2 -I '{}' sh "$0" --one "$recipes" "$program" "$work" '{}'
+total=$(ls "$work/entries" | wc -l)
+good=$(cat "$work"/entries/*/verdict | grep -c '^ok' || true)
+killed=$(cat "$work"/entries/*/verdict | grep -c '^ok, killed' || true)
+echo "$total mutations, $killed killed, $((good - killed)) equivalent, $((total - good)) wrong"
+[ "$total" -gt 0 ] && [ "$good" -eq "$total" ]
