@@ -2,15 +2,16 @@
 // coord.c - a coordinator's life: made, shut down, ended, joined, freed.
 //
 // The end, step by step:
-//   1. A worker that finds nothing to do, or whoever lets go of the last hold, calls
-//      oai_coord_try_end(). Under the injection queue's lock it counts all tasks that ended, then
-//      all that were spawned. If the two are equal and nobody holds the coordinator, no task is
-//      left: see below. It closes the queue and sets `ended`, in the same critical section, so
-//      that a task from outside comes before or is refused.
+//   1. A worker that finds nothing to do, whoever lets go of the last hold, or an outsider that has
+//      dropped a task calls oai_coord_try_end(). Under the injection queue's lock it counts all
+//      tasks that ended, then all that were spawned. If the two are equal and nobody holds the
+//      coordinator, no task is left: see below. It closes the queue and sets `ended`, in the same
+//      critical section, so that a task from outside comes before or is refused.
 //   2. It wakes every sleeping worker. Each sees `ended` and leaves its loop for its thread's own
 //      stack.
-//   3. Each thread of the coordinator counts itself off under the same lock; the last one lets
-//      whoever is in oa_wait() go, and touches nothing more.
+//   3. Each of them, and every outsider that is inside of a call, counts itself off among the users,
+//      under the same lock; the last one lets whoever waits for the end go, and touches nothing
+//      more. An outsider counts itself in while a task keeps the coordinator alive.
 //   4. That one joins the threads and frees everything.
 //
 // Why the count is exact: a worker's counters only grow, `ended` is stored with release and read
@@ -73,13 +74,33 @@ void oai_coord_release(oa_coord_t *coord)
     oai_coord_try_end(coord);
 }
 
-// A thread of the coordinator has left its loop. The last one lets the waiter go.
-static void count_off(oa_coord_t *coord)
+// ---- Its users --------------------------------------------------------------------------------------
+
+void oai_coord_enter(oa_coord_t *coord)
+{
+    oai_lock(&coord->inject.lock);
+    coord->users++;
+    oai_unlock(&coord->inject.lock);
+}
+
+bool oai_coord_admit(oa_coord_t *coord)
+{
+    oai_lock(&coord->inject.lock);
+    bool open = !coord->inject.closed;
+    if (open) {
+        coord->inject.spawned++;
+        coord->users++;
+    }
+    oai_unlock(&coord->inject.lock);
+    return open;
+}
+
+// The last user lets the waiter go: no worker is left, so no task is.
+void oai_coord_leave(oa_coord_t *coord)
 {
     oai_wait_t *waiter = NULL;
     oai_lock(&coord->inject.lock);
-    if (--coord->threads_left == 0) {
-        coord->over = true;
+    if (--coord->users == 0) {
         if (coord->waiter && oai_wait_claim(coord->waiter))
             waiter = coord->waiter;
         coord->waiter = NULL;
@@ -96,7 +117,7 @@ static int wait_over(oa_coord_t *coord, int64_t deadline)
     if (err)
         return err;
     oai_lock(&coord->inject.lock);
-    bool over = coord->over;
+    bool over = coord->users == 0;
     if (!over && coord->waiter)
         err = -EBUSY;
     else if (!over && oai_wait_expired(deadline))
@@ -157,12 +178,14 @@ static void thread_main(void *arg)
 {
     oai_worker_t *worker = arg;
     work(worker);
-    count_off(worker->coord);
+    oai_coord_leave(worker->coord);
 }
 
 void oai_coord_work(oa_coord_t *coord)
 {
     work(&coord->worker[0]);
+    oai_coord_leave(coord);
+    wait_over(coord, OA_FOREVER); // cannot fail: this is a plain thread, and the only one to wait
 }
 
 static int start_thread(oai_worker_t *worker)
@@ -296,7 +319,7 @@ static int make_coord(oa_coord_t **out, const oa_config_t *config, bool lend)
     coord->stack_class = coord->stacks.default_class;
     coord->held = true;
     coord->lent = lend;
-    coord->threads_left = coord->workers - lend;
+    coord->users = coord->workers;
     set_log(coord, config);
     oai_task_pool_init(&coord->tasks, coord);
     oai_idle_init(&coord->idle, (unsigned)coord->workers, oai_os_membarrier_probe());
@@ -324,10 +347,11 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
         return err;
     }
     *out = coord;
-    oai_inject_admit(&coord->inject);
+    oai_coord_admit(coord);
     oai_sync_release(first);
     oai_inject_put(&coord->inject, first);
     oai_idle_published_outside(&coord->idle);
+    oai_coord_leave(coord);
     return 0;
 }
 
@@ -343,11 +367,8 @@ static void cancel_all(oa_coord_t *coord)
     oai_slab_t *slab = atomic_load_explicit(&coord->tasks.slabs, memory_order_acquire);
     for (; slab; slab = slab->next) {
         uint32_t carved = atomic_load_explicit(&slab->carved, memory_order_acquire);
-        for (uint32_t i = 0; i < carved; i++) {
-            oai_task_t *task = oai_slab_slot(slab, i);
-            uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-            oai_wait_break_cancelled(task, oai_generation(state));
-        }
+        for (uint32_t i = 0; i < carved; i++)
+            oai_wait_break_cancelled(oai_slab_slot(slab, i));
     }
 }
 
@@ -363,6 +384,7 @@ int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
     if (grows) {
         coord->held = false;
         coord->inject.closed = true;
+        coord->users++; // until a task has seen what follows it is alive
         // Seq_cst: the canceller's store of the pair told in wait.c.
         atomic_store_explicit(&coord->state, next, memory_order_seq_cst);
     }
@@ -372,6 +394,7 @@ int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
     if (mode == OA_CANCEL)
         cancel_all(coord);
     oai_coord_try_end(coord);
+    oai_coord_leave(coord);
     return 0;
 }
 

@@ -4,16 +4,6 @@
 
 #include "sched/internal.h"
 
-bool oai_inject_admit(oai_inject_t *inject)
-{
-    oai_lock(&inject->lock);
-    bool open = !inject->closed;
-    if (open)
-        inject->spawned++;
-    oai_unlock(&inject->lock);
-    return open;
-}
-
 void oai_inject_dropped(oai_inject_t *inject)
 {
     oai_lock(&inject->lock);
@@ -59,11 +49,4 @@ oai_task_t *oai_inject_take(oai_inject_t *inject, size_t most)
     atomic_store_explicit(&inject->length, length - (uint32_t)taken, memory_order_relaxed);
     oai_unlock(&inject->lock);
     return taken ? first : NULL;
-}
-
-void oai_inject_close(oai_inject_t *inject)
-{
-    oai_lock(&inject->lock);
-    inject->closed = true;
-    oai_unlock(&inject->lock);
 }

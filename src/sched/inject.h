@@ -26,11 +26,7 @@ typedef struct oai_inject {
     uint64_t spawned, dropped; // tasks from outside; under the lock
 } oai_inject_t;
 
-// Counts a new task from outside. False when the queue is closed. It is put, or started later by a
-// timer, or counted as dropped.
-bool oai_inject_admit(oai_inject_t *inject);
-
-// A task that was admitted, or any task dropped by no worker, has ended.
+// A task that was dropped by no worker of the coordinator has ended.
 void oai_inject_dropped(oai_inject_t *inject);
 
 // Puts a ready task last; never fails.
@@ -38,9 +34,6 @@ void oai_inject_put(oai_inject_t *inject, oai_task_t *task);
 
 // Takes the first tasks, `most` at most, in their order, linked by `next`; NULL: none.
 oai_task_t *oai_inject_take(oai_inject_t *inject, size_t most);
-
-// No task comes from outside any more.
-void oai_inject_close(oai_inject_t *inject);
 
 static inline size_t oai_inject_length(const oai_inject_t *inject)
 {

@@ -31,22 +31,29 @@ typedef struct oai_worker oai_worker_t;
 
 // ---- A task ------------------------------------------------------------------------------------
 
-// The low half of oai_task_t.state. The bits below OAI_TASK_CLASS_SHIFT change while the task lives.
+// oai_task_t.flags. Those above the line change by read-modify-write, by whoever is named.
 enum {
-    OAI_TASK_CANCELLED = 1u << 0, // by anybody; for good
+    OAI_TASK_CANCELLED = 1u << 0, // by anybody who has the task pinned; for good
     OAI_TASK_SHIELDED = 1u << 1,  // by the task itself
-    OAI_TASK_DELAYED = 1u << 2,   // linked in a timer shard: changes under the shard's lock
+    OAI_TASK_DELAYED = 1u << 2,   // linked in a timer shard: under the shard's lock
     OAI_TASK_NAMED = 1u << 3,     // a handle was given out: by the task itself, or at its making
-    OAI_TASK_LOCKED = 1u << 4,    // the lock of `joiner`, the two bits below and the generation
-    OAI_TASK_JOINABLE = 1u << 5,  // its handle is to be joined or detached; under LOCKED
-    OAI_TASK_ENDED = 1u << 6,     // joinable and over; under LOCKED
     // Constant after its making.
-    OAI_TASK_INLINE = 1u << 7, // the argument is a copy that stands in `extra` itself
-    OAI_TASK_EXTRA = 1u << 8,  // `extra` is an oai_extra_t
-    OAI_TASK_GROUPED = 1u << 9,
-    OAI_TASK_CLASS_SHIFT = 10, // six bits: the size class of its stack, plus one; 0: the default
-    OAI_TASK_CLASS_MASK = 63u << 10,
+    OAI_TASK_INLINE = 1u << 4, // the argument is a copy that stands in `bytes`
+    OAI_TASK_EXTRA = 1u << 5,  // `extra` is there
+    OAI_TASK_GROUPED = 1u << 6,
+    OAI_TASK_CLASS_SHIFT = 8, // six bits: the size class of its stack, plus one; 0: the default
+    OAI_TASK_CLASS_MASK = 63u << 8,
     OAI_TASK_SHARD_SHIFT = 16, // sixteen bits: the timer shard of a delayed task
+};
+
+// oai_task_t.ticket: what makes a handle good. Who holds LOCKED is alone in writing the word, and
+// has the task pinned: none that a handle was given out for is freed without it.
+enum {
+    OAI_TICKET_LOCKED = 1u << 0,   // also the lock of `joiner`
+    OAI_TICKET_JOINABLE = 1u << 1, // its handle is to be joined or detached
+    OAI_TICKET_ENDED = 1u << 2,    // joinable and over
+    OAI_TICKET_SHIFT = 9,          // the generation: so many low bits of a handle
+    OAI_GENERATION_BITS = 23,
 };
 
 // What few tasks need. Freed with the task.
@@ -76,21 +83,19 @@ struct oai_task {
     const char *where; // "file:line" of the spawn
     oa_group_t *group;
     oai_link_t member; // of the group: under the group's lock
-    // The wait of who joins it: under LOCKED.
+    // The wait of who joins it: under the ticket's lock.
     oai_wait_t *joiner;
     _Alignas(16) union {
         unsigned char bytes[8]; // a small argument's copy, aligned as malloc's
         oai_extra_t *extra;
     };
-    // Flags in the low half, the generation in the high one: a handle is good while this is the
-    // generation in it. It moves on when a task that was NAMED is freed, in the store that unlocks
-    // it, so that whoever holds LOCKED holds the task.
-    _Atomic uint64_t state;
+    _Atomic uint32_t flags;
+    // The generation moves on when a task ends that was NAMED, in the store that unlocks it.
+    _Atomic uint32_t ticket;
 };
 
-// Where a task stands in memory; a handle keeps these bits of the address and of the generation.
-enum { OAI_TASK_ALIGN_SHIFT = 7, OAI_GENERATION_BITS = 23 };
-#define OAI_GENERATION_MASK ((UINT32_C(1) << OAI_GENERATION_BITS) - 1)
+// Tasks stand at multiples of this many bytes (a shift): a handle needs no lower bits of the address.
+enum { OAI_TASK_ALIGN_SHIFT = 7 };
 
 #if !OAI_ASAN && !OAI_TSAN
 _Static_assert(sizeof(oai_task_t) == 128, "a task is two cache lines");
@@ -107,17 +112,11 @@ void oai_task_end(oai_task_t *task, oai_worker_t *worker);
 // A task of the coordinator has ended, or what was counted as spawned could not be made.
 void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker);
 
-// The handle of a task that was made with .task and has not ended.
+// The handle of a task that was made with .task and cannot have ended.
 oa_task_t *oai_task_handle(oai_task_t *task);
 
 // A delayed task, taken out of its shard, or any that is not to begin: calls its drop and ends it.
 void oai_task_discard(oai_task_t *task, oai_worker_t *worker);
-
-// What a living task was given out for so far: see OAI_TASK_NAMED.
-static inline uint32_t oai_generation(uint64_t state)
-{
-    return (uint32_t)(state >> 32);
-}
 
 static inline oa_coord_t *oai_task_coord(const oai_task_t *task)
 {
@@ -129,9 +128,9 @@ static inline oa_coord_t *oai_task_coord(const oai_task_t *task)
 // Breaks the wait `word` of a task with a cause, if nobody has claimed it; then the task goes on.
 bool oai_wait_break(oai_task_t *task, uint64_t word, int cause);
 
-// The task of that generation has been cancelled: breaks the wait it is in, if it is parked and may
-// be broken.
-void oai_wait_break_cancelled(oai_task_t *task, uint32_t generation);
+// A task that is pinned, or whose coordinator is being cancelled, has been cancelled: breaks the
+// wait it is in, if it is parked and may be broken.
+void oai_wait_break_cancelled(oai_task_t *task);
 
 // From the next stack: the registers of a task that parks have been stored.
 void oai_wait_saved(oai_task_t *task);
@@ -238,15 +237,24 @@ struct oa_coord {
     oai_stack_pool_t stacks;
     _Atomic uint32_t next_shard; // for delayed tasks from outside
     oai_worker_t *worker;        // an array
-    // Who waits in oa_wait: under the injection queue's lock.
+    // Who waits for `users` to become 0: under the injection queue's lock.
     oai_wait_t *waiter;
-    bool over; // nobody of the coordinator's threads will touch the waiter: under the same lock
-    int threads_left; // threads of its own that have not left their loop; under the same lock
+    // Threads that may still touch the coordinator: workers that have not left their loop, and
+    // others inside of a call, which came in while a task kept it alive. Under the same lock.
+    int users;
     size_t map_size;  // of this struct and the arrays behind it
 };
 
 // Whether the coordinator has ended; finds out whether it has just now.
 bool oai_coord_try_end(oa_coord_t *coord);
+
+// A thread that is no worker of the coordinator touches it, beyond the moment when the last task may
+// end: between these two it is not freed. enter: while it is kept alive by a task or by a user.
+void oai_coord_enter(oa_coord_t *coord);
+void oai_coord_leave(oa_coord_t *coord);
+
+// As enter, and counts a new task from outside. False: none is taken any more, nothing was done.
+bool oai_coord_admit(oa_coord_t *coord);
 
 // Ids for tasks, `count` of them, never given out before: the first.
 uint64_t oai_coord_ids(uint64_t count);

@@ -11,7 +11,7 @@ void oai_runq_init(oai_runq_t *queue)
     atomic_init(&queue->next, NULL);
     atomic_init(&queue->blocks, 0);
     queue->lock = (oai_lock_t)OAI_LOCK_INIT;
-    queue->newest = queue->oldest = queue->spare = NULL;
+    queue->newest = queue->oldest = queue->behind = queue->spare = NULL;
     for (size_t i = 0; i < OAI_RING_SIZE; i++)
         atomic_init(&queue->ring[i], NULL);
 }
@@ -29,10 +29,9 @@ static void count_blocks(oai_runq_t *queue, int change)
     atomic_store_explicit(&queue->blocks, blocks + (uint32_t)change, memory_order_relaxed);
 }
 
-// Puts a block on the newest end of the chain.
-static void put_block(oai_runq_t *queue, oai_block_t *block)
+// Under the lock: puts a block on the newest end of the chain.
+static void link_newest(oai_runq_t *queue, oai_block_t *block)
 {
-    oai_lock(&queue->lock);
     block->newer = NULL;
     block->older = queue->newest;
     if (queue->newest)
@@ -40,13 +39,24 @@ static void put_block(oai_runq_t *queue, oai_block_t *block)
     else
         queue->oldest = block;
     queue->newest = block;
+}
+
+static void put_block(oai_runq_t *queue, oai_block_t *block)
+{
+    oai_lock(&queue->lock);
+    link_newest(queue, block);
     count_blocks(queue, 1);
     oai_unlock(&queue->lock);
 }
 
-// Under the lock: takes a block out of the chain.
+// Under the lock: takes a block out.
 static void unlink_block(oai_runq_t *queue, oai_block_t *block)
 {
+    count_blocks(queue, -1);
+    if (block == queue->behind) {
+        queue->behind = NULL;
+        return;
+    }
     if (block->newer)
         block->newer->older = block->older;
     else
@@ -55,14 +65,19 @@ static void unlink_block(oai_runq_t *queue, oai_block_t *block)
         block->older->newer = block->newer;
     else
         queue->oldest = block->newer;
-    count_blocks(queue, -1);
 }
 
-// Takes the newest or the oldest block whole; NULL when there is none.
-static oai_block_t *take_block(oai_runq_t *queue, bool newest)
+// Under the lock: the block that has waited longest; NULL when there is none.
+static oai_block_t *longest_waiting(oai_runq_t *queue)
+{
+    return queue->oldest ? queue->oldest : queue->behind;
+}
+
+// Takes a block whole: the oldest, or, for an owner behind whose tasks nobody waits, the newest.
+static oai_block_t *take_block(oai_runq_t *queue, bool owner)
 {
     oai_lock(&queue->lock);
-    oai_block_t *block = newest ? queue->newest : queue->oldest;
+    oai_block_t *block = owner && !queue->behind ? queue->newest : longest_waiting(queue);
     if (block)
         unlink_block(queue, block);
     oai_unlock(&queue->lock);
@@ -78,13 +93,49 @@ static void recycle_block(oai_runq_t *queue, oai_block_t *block)
         queue->spare = block;
 }
 
+// Owner: an empty block; NULL when there is no memory.
+static oai_block_t *new_block(oai_runq_t *queue)
+{
+    oai_block_t *block = queue->spare;
+    queue->spare = NULL;
+    if (!block)
+        block = oai_os.alloc(sizeof *block);
+    if (block)
+        block->first = block->count = 0;
+    return block;
+}
+
+bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task)
+{
+    // A hint is enough: only the owner adds blocks.
+    if (atomic_load_explicit(&queue->blocks, memory_order_relaxed) == 0)
+        return false;
+    oai_block_t *fresh = new_block(queue);
+    if (!fresh)
+        return false;
+    oai_lock(&queue->lock);
+    oai_block_t *behind = queue->behind;
+    if (!behind) {
+        behind = queue->behind = fresh;
+        count_blocks(queue, 1);
+    }
+    behind->tasks[behind->first + behind->count++] = task;
+    if (behind->first + behind->count == OAI_BLOCK_SIZE) {
+        queue->behind = NULL;
+        link_newest(queue, behind);
+    }
+    oai_unlock(&queue->lock);
+    if (behind != fresh)
+        queue->spare = fresh;
+    return true;
+}
+
 // Moves the older half of a full ring into a block. Returns false when there is no memory; when
 // thieves took some of it meanwhile there is room, and nothing is moved.
 static bool shed_half(oai_runq_t *queue, uint64_t head)
 {
-    oai_block_t *block = queue->spare;
-    queue->spare = NULL;
-    if (!block && !(block = oai_os.alloc(sizeof *block)))
+    oai_block_t *block = new_block(queue);
+    if (!block)
         return false;
     for (uint32_t i = 0; i < OAI_BLOCK_SIZE; i++)
         block->tasks[i] =
@@ -95,7 +146,6 @@ static bool shed_half(oai_runq_t *queue, uint64_t head)
         queue->spare = block;
         return true;
     }
-    block->first = 0;
     block->count = OAI_BLOCK_SIZE;
     put_block(queue, block);
     return true;
@@ -148,7 +198,7 @@ oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue)
         return NULL;
     oai_task_t *task = NULL;
     oai_lock(&queue->lock);
-    oai_block_t *block = queue->oldest;
+    oai_block_t *block = longest_waiting(queue);
     if (block) {
         task = block->tasks[block->first++];
         if (--block->count == 0)

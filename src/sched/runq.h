@@ -8,7 +8,9 @@
 //          tail by plain stores, everybody takes at the head by compare-exchange. A full ring
 //          sheds its older half as one block of pointers. The owner refills from the newest block,
 //          so that trees of tasks run nearly depth first; thieves, and the owner every so often,
-//          take from the oldest, so that nothing waits for ever.
+//          take from the oldest, so that nothing waits for ever. A task that yields while there are
+//          blocks goes behind all of them, and until its turn has come the owner refills from the
+//          oldest: whoever spawns and yields in a loop cannot outrun what it spawned.
 #ifndef OAI_SCHED_RUNQ_H
 #define OAI_SCHED_RUNQ_H
 
@@ -39,12 +41,14 @@ typedef struct oai_runq {
     _Alignas(OAI_CACHELINE) _Atomic uint64_t head;
     // The task that runs next, or NULL. Only the owner makes it non-NULL; anybody takes it.
     _Atomic(oai_task_t *) next;
-    // How many blocks there are: written under `lock`, read by anybody as a hint.
+    // How many blocks there are, `behind` too: written under `lock`, read by anybody as a hint.
     _Atomic uint32_t blocks;
     // The next place to put at. Written by the owner alone, read by thieves; only ever grows.
     _Alignas(OAI_CACHELINE) _Atomic uint64_t tail;
     oai_lock_t lock;               // guards the two ends of the chain of blocks, and the blocks
     oai_block_t *newest, *oldest;  // under `lock`
+    oai_block_t *behind;           // tasks that yielded: not in the chain, comes after all of it; under
+                                   //   `lock`
     oai_block_t *spare;            // an empty block kept for the next overflow; the owner's alone
     // Place i & OAI_RING_MASK holds task i while head <= i < tail. Written by the owner; a thief
     // may read a place that is being written again, but then its compare-exchange of head fails.
@@ -55,6 +59,10 @@ void oai_runq_init(oai_runq_t *queue);
 
 // Frees what an empty queue still holds.
 void oai_runq_destroy(oai_runq_t *queue);
+
+// Owner: puts a task that yields behind all others, where there are blocks. False when there are
+// none, or no memory for one more: then it is to be put last.
+bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task);
 
 // Owner: takes the first task of the oldest block; NULL when there is no block.
 oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue);

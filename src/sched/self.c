@@ -24,7 +24,7 @@ __attribute__((noinline)) OAI_NOT_TRACED uintptr_t oai_self_thread(void)
 {
     uintptr_t address = (uintptr_t)&oai_self_worker;
     __asm__ volatile("" : "+r"(address)::"memory");
-    return address | 1;
+    return address | 2;
 }
 
 #if !defined(__x86_64__) || OAI_TSAN

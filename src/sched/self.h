@@ -18,8 +18,8 @@ struct oai_worker;
 // Makes the calling thread this worker, or none (NULL).
 void oai_self_set(struct oai_worker *worker);
 
-// A number that no other thread has while this one lives, never 0 and odd: it is told from the
-// address of a task by that.
+// A number that no other thread has while this one lives, and no address of a task: never 0, even,
+// and no multiple of 4.
 uintptr_t oai_self_thread(void);
 
 #if defined(__x86_64__) && !OAI_TSAN && !defined(OAI_MODEL)

@@ -12,6 +12,9 @@ enum {
     FIRST_PAGE = 4096 // of a slab: stays when its other pages are given back
 };
 
+// Pages given back read as zero, and no handle has generation 0.
+static const uint32_t FIRST_TICKET = 1u << OAI_TICKET_SHIFT;
+
 // Slots are aligned so that a handle can name them.
 #define SLOT_SIZE ((sizeof(oai_task_t) + 127) / 128 * 128)
 #define FIRST_SLOT ((sizeof(oai_slab_t) + 127) / 128 * 128)
@@ -60,7 +63,7 @@ static bool grow(oai_task_pool_t *pool)
     char *first = (char *)(((uintptr_t)base + OAI_SLAB_SIZE - 1) & ~(uintptr_t)(OAI_SLAB_SIZE - 1));
     for (size_t i = 0; i < count; i++) {
         oai_slab_t *slab = (oai_slab_t *)(void *)(first + i * OAI_SLAB_SIZE);
-        *slab = (oai_slab_t){.coord = pool->coord, .listed = true, .clean = true};
+        *slab = (oai_slab_t){.coord = pool->coord, .listed = true, .clean = true, .ticket = FIRST_TICKET};
         if (i == 0) {
             slab->map_base = base;
             slab->map_size = size;
@@ -108,8 +111,7 @@ static oai_task_t *take_slot(oai_task_pool_t *pool, oai_slab_t *slab)
     } else {
         task = oai_slab_slot(slab, carved++);
         // Relaxed, both: whoever finds the task by a stale handle or a sweep compares numbers.
-        atomic_store_explicit(&task->state, (uint64_t)(slab->generation + 1) << 32,
-                              memory_order_relaxed);
+        atomic_store_explicit(&task->ticket, slab->ticket, memory_order_relaxed);
         atomic_store_explicit(&task->word, slab->word, memory_order_relaxed);
         // Release: pairs with the acquire of whoever walks all tasks.
         atomic_store_explicit(&slab->carved, carved, memory_order_release);
@@ -125,11 +127,10 @@ static oai_task_t *take_slot(oai_task_pool_t *pool, oai_slab_t *slab)
 static void give_slot(oai_task_pool_t *pool, oai_task_t *task)
 {
     oai_slab_t *slab = oai_slab_of(task);
-    uint32_t generation =
-        oai_generation(atomic_load_explicit(&task->state, memory_order_relaxed));
+    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
     uint64_t word = atomic_load_explicit(&task->word, memory_order_relaxed);
-    if (generation > slab->generation)
-        slab->generation = generation;
+    if (ticket > slab->ticket)
+        slab->ticket = ticket;
     if (word > slab->word)
         slab->word = word;
     task->next = slab->free;

@@ -36,8 +36,8 @@ typedef struct oai_slab {
     oai_link_t link;     // in `partial` or `empty`, when something is free here
     oai_task_t *free;    // linked by `next`
     uint32_t free_count; // of `free`
-    uint32_t generation; // what every later task's generation must exceed
-    uint64_t word;       // and its wait word
+    uint32_t ticket;     // no smaller ticket is given to a task here from now on
+    uint64_t word;       // and no smaller wait word
     bool listed, clean;  // in `partial` or `empty`; no page but the first is in use
 } oai_slab_t;
 

@@ -39,8 +39,10 @@ static int take_back(oai_task_t *task, oai_worker_t *worker, const oa_spec_t *sp
 {
     if (spec->task)
         *spec->task = NULL;
-    // Relaxed: nobody has seen the handle.
-    atomic_fetch_and_explicit(&task->state, ~(uint64_t)OAI_TASK_JOINABLE, memory_order_relaxed);
+    // Relaxed: nobody has been told the handle.
+    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    atomic_store_explicit(&task->ticket, ticket & ~(uint32_t)OAI_TICKET_JOINABLE,
+                          memory_order_relaxed);
     oai_task_discard(task, worker);
     return err;
 }
@@ -66,7 +68,10 @@ static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     int err = oai_timers_delay(&coord->shards[shard], shard, task, expiry, &earlier);
     if (err == 0 && earlier)
         oai_idle_sooner(&coord->idle, expiry);
-    return err;
+    if (err != -ECANCELED)
+        return err;
+    oai_task_discard(task, worker); // its handle or group was quicker than its delay
+    return 0;
 }
 
 // Puts a counted task where it waits for its turn.
@@ -82,11 +87,12 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     return 0;
 }
 
-// Counts a new task. False: no more are taken.
+// Counts a new task. False: no more are taken. Who is no worker of the coordinator has entered it
+// then, for the task may be over at any moment.
 static bool admit(oa_coord_t *coord, oai_worker_t *worker)
 {
     if (!worker)
-        return oai_inject_admit(&coord->inject);
+        return oai_coord_admit(coord);
     // Relaxed: who spawns in the same instant is cancelled anyway.
     if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING))
         return false;
@@ -94,6 +100,26 @@ static bool admit(oa_coord_t *coord, oai_worker_t *worker)
     // Release: pairs with the acquire in oai_coord_try_end().
     atomic_store_explicit(&worker->spawned, spawned + 1, memory_order_release);
     return true;
+}
+
+// A task of a coordinator that has admitted it.
+static int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *worker)
+{
+    oai_task_t *task = oai_task_make(coord, worker, spec);
+    if (OAI_UNLIKELY(!task)) {
+        oai_task_count_end(coord, worker);
+        return refuse(spec, -ENOMEM);
+    }
+    int err = 0;
+    if (spec->group && (err = oai_group_enter(spec->group, &task->member)) != 0) {
+        // Relaxed: nobody else has the task.
+        atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_GROUPED, memory_order_relaxed);
+        return take_back(task, worker, spec, err);
+    }
+    if (spec->task)
+        *spec->task = oai_task_handle(task);
+    err = start(task, coord, worker, spec);
+    return OAI_LIKELY(err == 0) ? 0 : take_back(task, worker, spec, err);
 }
 
 static int go(const oa_spec_t *spec)
@@ -109,19 +135,10 @@ static int go(const oa_spec_t *spec)
         worker = NULL; // from outside
     if (OAI_UNLIKELY(!admit(coord, worker)))
         return refuse(spec, -ESHUTDOWN);
-    oai_task_t *task = oai_task_make(coord, worker, spec);
-    if (OAI_UNLIKELY(!task)) {
-        oai_task_count_end(coord, worker);
-        return refuse(spec, -ENOMEM);
-    }
-    if (spec->group && (err = oai_group_enter(spec->group, &task->member)) != 0) {
-        atomic_fetch_and_explicit(&task->state, ~(uint64_t)OAI_TASK_GROUPED, memory_order_relaxed);
-        return take_back(task, worker, spec, err);
-    }
-    if (spec->task)
-        *spec->task = oai_task_handle(task);
-    err = start(task, coord, worker, spec);
-    return OAI_LIKELY(err == 0) ? 0 : take_back(task, worker, spec, err);
+    err = go_admitted(spec, coord, worker);
+    if (!worker)
+        oai_coord_leave(coord);
+    return err;
 }
 
 int oa_go_spec(const oa_spec_t *spec)

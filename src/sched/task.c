@@ -3,20 +3,21 @@
 //
 // A handle is the task's address and its generation in one word. Slots are type-stable, so a stale
 // handle finds some task and sees that the generation is another one. Whatever a handle allows is
-// done by a compare-exchange of `state` that has the generation in it, or under the LOCKED bit,
-// without which no task that a handle was given out for is freed.
+// done with the task's ticket locked, which succeeds for its own generation only and pins the task:
+// none that a handle was given out for is freed without that lock.
 #include <string.h>
 
 #include "sched/internal.h"
 #include "sched/sched.h"
 
-// ---- Handles and the lock in the state ----------------------------------------------------------
+// ---- Handles and the ticket's lock ---------------------------------------------------------------
 
 enum { ADDRESS_SHIFT = OAI_GENERATION_BITS - OAI_TASK_ALIGN_SHIFT };
+#define GENERATION_MASK ((UINT32_C(1) << OAI_GENERATION_BITS) - 1)
 
-static oa_task_t *make_handle(oai_task_t *task, uint32_t generation)
+static oa_task_t *make_handle(oai_task_t *task, uint32_t ticket)
 {
-    return (oa_task_t *)((uintptr_t)task << ADDRESS_SHIFT | (generation & OAI_GENERATION_MASK));
+    return (oa_task_t *)((uintptr_t)task << ADDRESS_SHIFT | ticket >> OAI_TICKET_SHIFT);
 }
 
 static oai_task_t *handle_task(oa_task_t *handle)
@@ -25,66 +26,70 @@ static oai_task_t *handle_task(oa_task_t *handle)
     return (oai_task_t *)((uintptr_t)handle >> ADDRESS_SHIFT & ~aligned);
 }
 
-static bool handle_fits(oa_task_t *handle, uint64_t state)
+static bool handle_fits(oa_task_t *handle, uint32_t ticket)
 {
-    return (((uintptr_t)handle ^ oai_generation(state)) & OAI_GENERATION_MASK) == 0;
+    return ((uintptr_t)handle & GENERATION_MASK) == ticket >> OAI_TICKET_SHIFT;
 }
 
-static uint64_t next_generation(uint64_t state)
+// Takes the lock in a ticket that was seen unlocked; *ticket becomes what it was.
+static bool try_lock(oai_task_t *task, uint32_t *ticket)
 {
-    uint32_t generation = oai_generation(state) + 1;
-    // Memory given back reads as generation 0, which no handle has.
-    if ((generation & OAI_GENERATION_MASK) == 0)
-        generation++;
-    return (uint64_t)generation << 32;
+    // Acquire: pairs with the release of the last holder.
+    return !(*ticket & OAI_TICKET_LOCKED) &&
+           atomic_compare_exchange_weak_explicit(&task->ticket, ticket,
+                                                 *ticket | OAI_TICKET_LOCKED, memory_order_acquire,
+                                                 memory_order_relaxed);
 }
 
-// Locks the task of a handle. False: the handle is stale.
-static bool lock_handle(oa_task_t *handle, oai_task_t **task)
+// Locks the task of a handle; *ticket is what it was. NULL: the handle is stale.
+static oai_task_t *lock_handle(oa_task_t *handle, uint32_t *ticket)
 {
-    if (!handle)
-        return false;
-    *task = handle_task(handle);
-    uint64_t state = atomic_load_explicit(&(*task)->state, memory_order_relaxed);
+    oai_task_t *task = handle_task(handle);
     unsigned rounds = 0;
-    for (;;) {
-        if (!handle_fits(handle, state))
-            return false;
-        if (state & OAI_TASK_LOCKED) {
+    if (!handle)
+        return NULL;
+    *ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    while (handle_fits(handle, *ticket)) {
+        if (try_lock(task, ticket))
+            return task;
+        if (*ticket & OAI_TICKET_LOCKED) {
             oai_lock_pause(&rounds);
-            state = atomic_load_explicit(&(*task)->state, memory_order_relaxed);
-            // Acquire: pairs with the release of the last holder.
-        } else if (atomic_compare_exchange_weak_explicit(
-                       &(*task)->state, &state, state | OAI_TASK_LOCKED, memory_order_acquire,
-                       memory_order_relaxed)) {
-            return true;
+            *ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
         }
     }
+    return NULL;
 }
 
-// Locks a task that cannot be freed meanwhile, by its own end; returns the state.
-static uint64_t lock_task(oai_task_t *task)
+// Locks a task that only its own end frees, by that end; returns the ticket.
+static uint32_t lock_task(oai_task_t *task)
 {
-    while (!lock_handle(oai_task_handle(task), &task)) // a detach has changed the generation
-        ;
-    return atomic_load_explicit(&task->state, memory_order_relaxed);
+    unsigned rounds = 0;
+    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    while (!try_lock(task, &ticket)) {
+        oai_lock_pause(&rounds);
+        ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    }
+    return ticket;
 }
 
-// Unlocks, clearing and setting flags. The holder's last touch. Release: pairs with lock_handle().
-// A loop, for a cancel may come between.
-static void unlock_task(oai_task_t *task, uint64_t clear, uint64_t set)
+// Unlocks and leaves this ticket behind: the holder's last touch.
+static void unlock(oai_task_t *task, uint32_t ticket)
 {
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(
-        &task->state, &state, (state & ~(clear | OAI_TASK_LOCKED)) | set, memory_order_release,
-        memory_order_relaxed))
-        ;
+    // Release: pairs with the acquire in try_lock().
+    atomic_store_explicit(&task->ticket, ticket, memory_order_release);
+}
+
+// A ticket of the next generation. 0 when there is none: nobody may be given the slot again, for
+// his handle could be taken for an old one.
+static uint32_t next_ticket(uint32_t ticket)
+{
+    return ((ticket >> OAI_TICKET_SHIFT) + 1) << OAI_TICKET_SHIFT;
 }
 
 // ---- Made and freed ------------------------------------------------------------------------------
 
 // Copies what few tasks need. False: no memory.
-static bool make_extra(oai_task_t *task, const oa_spec_t *spec, uint64_t *flags)
+static bool make_extra(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags)
 {
     task->extra = NULL;
     if (spec->copy && spec->copy <= sizeof task->bytes && !spec->drop && !spec->name) {
@@ -138,40 +143,47 @@ oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec
     oai_task_t *task = worker ? oai_task_take(&worker->tasks) : oai_task_pool_take(&coord->tasks);
     if (!task)
         return NULL;
-    uint64_t flags = 0;
+    uint32_t flags = 0;
     task->arg = spec->arg;
     if (OAI_UNLIKELY(!make_extra(task, spec, &flags))) {
         free_slot(task, worker);
         return NULL;
     }
     if (spec->task)
-        flags |= OAI_TASK_JOINABLE | OAI_TASK_NAMED;
+        flags |= OAI_TASK_NAMED;
     if (spec->group)
         flags |= OAI_TASK_GROUPED;
     if (spec->stack && oai_stack_class(spec->stack) != coord->stack_class)
-        flags |= (uint64_t)(oai_stack_class(spec->stack) + 1) << OAI_TASK_CLASS_SHIFT;
+        flags |= (oai_stack_class(spec->stack) + 1) << OAI_TASK_CLASS_SHIFT;
     task->fresh.fn = spec->fn;
     task->stack = NULL;
     task->id = next_id(worker);
     task->where = spec->where;
     task->group = spec->group;
     task->joiner = NULL;
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    // Relaxed: a slot that is free is nobody else's, and the queue publishes the task.
-    atomic_store_explicit(&task->state, (state & ~(uint64_t)UINT32_MAX) | flags,
-                          memory_order_relaxed);
+    // Relaxed, both: a slot that is free is nobody else's, and the queue publishes the task. Its
+    // ticket is that of no handle yet.
+    atomic_store_explicit(&task->flags, flags, memory_order_relaxed);
+    if (spec->task) {
+        uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+        unlock(task, ticket | OAI_TICKET_JOINABLE);
+    }
     return task;
 }
 
-// Frees a task whose lock, if it was NAMED, is held: its handles are stale from here on.
+// Frees a task. If it was NAMED its ticket is locked; its handles are stale from here on.
 static void free_task(oai_task_t *task, oai_worker_t *worker)
 {
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    if (OAI_UNLIKELY(state & OAI_TASK_EXTRA))
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    if (OAI_UNLIKELY(flags & OAI_TASK_EXTRA))
         oai_os.free(task->extra);
-    // Release: it unlocks. No loop: a cancel that comes between is of no use to anybody.
-    if (state & OAI_TASK_NAMED)
-        atomic_store_explicit(&task->state, next_generation(state), memory_order_release);
+    if (flags & OAI_TASK_NAMED) {
+        uint32_t next =
+            next_ticket(atomic_load_explicit(&task->ticket, memory_order_relaxed));
+        unlock(task, next);
+        if (next == 0)
+            return; // lost to the pool until the coordinator ends
+    }
     free_slot(task, worker);
 }
 
@@ -182,23 +194,26 @@ static oai_worker_t *own_worker(const oai_task_t *task)
     return worker && worker->coord == oai_task_coord(task) ? worker : NULL;
 }
 
-// A joinable task has ended: its joiner is let go, or comes later; either frees it.
-static void end_joinable(oai_task_t *task)
+// A joinable task has ended, its ticket is locked. A joiner that waits is let go, and needs nothing of
+// the task any more; else the task stays for whoever joins or detaches it.
+static void end_joinable(oai_task_t *task, uint32_t ticket, oai_worker_t *worker)
 {
     oai_wait_t *joiner = task->joiner;
     task->joiner = NULL;
-    if (joiner && !oai_wait_claim(joiner))
-        joiner = NULL;
     oai_sync_release(task);
-    unlock_task(task, 0, OAI_TASK_ENDED);
-    if (joiner)
+    if (joiner && oai_wait_claim(joiner)) {
+        free_task(task, worker);
         oai_wait_ready(joiner);
+    } else {
+        unlock(task, ticket | OAI_TICKET_ENDED);
+    }
 }
 
 void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker)
 {
     if (!worker) {
         oai_inject_dropped(&coord->inject);
+        oai_coord_try_end(coord); // perhaps all workers sleep
         return;
     }
     uint64_t ended = atomic_load_explicit(&worker->ended, memory_order_relaxed);
@@ -210,14 +225,13 @@ void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker)
 void oai_task_end(oai_task_t *task, oai_worker_t *worker)
 {
     oa_coord_t *coord = oai_task_coord(task);
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    if (OAI_UNLIKELY(state & OAI_TASK_GROUPED))
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    if (OAI_UNLIKELY(flags & OAI_TASK_GROUPED))
         oai_group_leave(task->group, &task->member);
     oai_sync_release(coord);
-    if (state & OAI_TASK_NAMED)
-        state = lock_task(task);
-    if (state & OAI_TASK_JOINABLE)
-        end_joinable(task);
+    uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
+    if (ticket & OAI_TICKET_JOINABLE)
+        end_joinable(task, ticket, worker);
     else
         free_task(task, worker);
     oai_task_count_end(coord, worker);
@@ -225,11 +239,16 @@ void oai_task_end(oai_task_t *task, oai_worker_t *worker)
 
 void oai_task_discard(oai_task_t *task, oai_worker_t *worker)
 {
+    oa_coord_t *coord = oai_task_coord(task);
     oai_sync_acquire(task);
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    if ((state & OAI_TASK_EXTRA) && task->extra->drop)
+    if (!worker) // until the task ends it keeps the coordinator alive, and then this does
+        oai_coord_enter(coord);
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    if ((flags & OAI_TASK_EXTRA) && task->extra->drop)
         task->extra->drop(task->arg);
     oai_task_end(task, worker);
+    if (!worker)
+        oai_coord_leave(coord);
 }
 
 void oai_tasks_drop(oai_task_t *chain)
@@ -243,55 +262,68 @@ void oai_tasks_drop(oai_task_t *chain)
 
 // ---- Joined and detached --------------------------------------------------------------------------
 
-// Under the task's lock: what a join finds. 0: it has ended; -EINPROGRESS: it has not.
-static int look_at_joinable(oai_task_t *task)
+// What a joiner finds in a locked task. 0: it has ended; -EINPROGRESS: it has not.
+static int look_at_joinable(oai_task_t *task, uint32_t ticket)
 {
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    if (!(state & OAI_TASK_JOINABLE))
+    if (!(ticket & OAI_TICKET_JOINABLE))
         return -ESRCH;
     if (task == oai_current())
         return -EDEADLK;
     if (task->joiner)
         return -EBUSY;
-    return state & OAI_TASK_ENDED ? 0 : -EINPROGRESS;
+    return ticket & OAI_TICKET_ENDED ? 0 : -EINPROGRESS;
 }
 
-// The caller has joined a task that has ended; its lock is held.
-static int joined(oai_task_t *task)
+// A join from another coordinator or a plain thread was broken: the task is its joiner's still.
+static int withdraw(oa_task_t *handle, int err)
 {
-    oai_sync_acquire(task);
-    free_task(task, own_worker(task));
-    return 0;
+    uint32_t ticket;
+    oai_task_t *task = lock_handle(handle, &ticket);
+    task->joiner = NULL;
+    unlock(task, ticket);
+    return err;
+}
+
+// The task is locked and has not ended: waits for that. A worker of its coordinator keeps that alive
+// while it waits; others count as its users.
+static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int64_t deadline)
+{
+    oa_coord_t *coord = own_worker(task) ? NULL : oai_task_coord(task);
+    oa_task_t *handle = make_handle(task, ticket);
+    if (coord)
+        oai_coord_enter(coord);
+    task->joiner = wait;
+    unlock(task, ticket);
+    int err = oai_wait_park(wait, deadline);
+    if (err == 0)
+        oai_sync_acquire(task);
+    else
+        withdraw(handle, err);
+    if (coord)
+        oai_coord_leave(coord);
+    return err;
 }
 
 static int join(oa_task_t *handle, bool breakable, int64_t deadline)
 {
-    oai_task_t *task;
+    uint32_t ticket;
     oai_wait_t wait;
     int err = oai_wait_begin(&wait, breakable);
     if (err)
         return err;
-    if (!lock_handle(handle, &task))
+    oai_task_t *task = lock_handle(handle, &ticket);
+    if (!task)
         return -ESRCH;
-    err = look_at_joinable(task);
-    if (err == 0)
-        return joined(task);
-    if (err == -EINPROGRESS && oai_wait_expired(deadline))
-        err = -ETIMEDOUT;
-    if (err == -EINPROGRESS)
-        task->joiner = &wait;
-    unlock_task(task, 0, 0);
-    if (err != -EINPROGRESS)
-        return err;
-    err = oai_wait_park(&wait, deadline);
-    if (!lock_handle(handle, &task))
-        return -ESRCH; // not while the handle is the caller's
-    if (err == 0)
-        return joined(task);
-    if (task->joiner == &wait)
-        task->joiner = NULL;
-    unlock_task(task, 0, 0);
-    return err;
+    err = look_at_joinable(task, ticket);
+    if (err == -EINPROGRESS && !oai_wait_expired(deadline))
+        return join_running(task, ticket, &wait, deadline);
+    if (err == 0) {
+        oai_sync_acquire(task);
+        free_task(task, own_worker(task));
+    } else {
+        unlock(task, ticket);
+    }
+    return err == -EINPROGRESS ? -ETIMEDOUT : err;
 }
 
 int oa_join(oa_task_t *handle)
@@ -306,84 +338,69 @@ int oa_join_until(oa_task_t *handle, int64_t deadline)
 
 int oa_detach(oa_task_t *handle)
 {
-    oai_task_t *task;
-    if (!lock_handle(handle, &task))
+    uint32_t ticket;
+    oai_task_t *task = lock_handle(handle, &ticket);
+    if (!task)
         return -ESRCH;
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    int err = 0;
-    if (!(state & OAI_TASK_JOINABLE))
-        err = -ESRCH;
-    else if (task->joiner)
-        err = -EBUSY;
-    if (err) {
-        unlock_task(task, 0, 0);
+    if (!(ticket & OAI_TICKET_JOINABLE) || task->joiner) {
+        int err = task->joiner ? -EBUSY : -ESRCH;
+        unlock(task, ticket);
         return err;
     }
-    if (state & OAI_TASK_ENDED) {
+    uint32_t next = next_ticket(ticket);
+    if (ticket & OAI_TICKET_ENDED)
         free_task(task, own_worker(task));
-        return 0;
-    }
-    // The ticket is stale from here on; what the task itself asks for is another one. Release and
-    // loop: as in unlock_task().
-    uint64_t gone = OAI_TASK_JOINABLE | OAI_TASK_LOCKED;
-    while (!atomic_compare_exchange_weak_explicit(
-        &task->state, &state, next_generation(state) | (uint32_t)(state & ~gone),
-        memory_order_release, memory_order_relaxed))
-        ;
+    else // this handle is stale from here on; what the task itself asks for is another one
+        unlock(task, next ? next : ticket & ~(uint32_t)OAI_TICKET_JOINABLE);
     return 0;
 }
 
 // ---- Cancelled ----------------------------------------------------------------------------------
 
-static oai_timers_t *shard_of(oai_task_t *task, uint64_t state)
+// Cancels a task that is pinned. True: it was delayed and shall never run; it is the caller's now.
+static bool cancel(oai_task_t *task)
 {
-    return &oai_task_coord(task)->shards[(uint32_t)state >> OAI_TASK_SHARD_SHIFT];
+    // Seq_cst: the canceller's store of the pair told in wait.c.
+    uint32_t flags =
+        atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_seq_cst);
+    oai_timers_t *shard = &oai_task_coord(task)->shards[flags >> OAI_TASK_SHARD_SHIFT];
+    if ((flags & OAI_TASK_DELAYED) && oai_timers_undelay(shard, task))
+        return true;
+    oai_wait_break_cancelled(task);
+    return false;
 }
 
 int oa_cancel(oa_task_t *handle)
 {
-    if (!handle)
+    uint32_t ticket;
+    oai_task_t *task = lock_handle(handle, &ticket);
+    if (!task)
         return -ESRCH;
-    oai_task_t *task = handle_task(handle);
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    do {
-        if (!handle_fits(handle, state) || (state & OAI_TASK_ENDED))
-            return -ESRCH;
-        // Seq_cst: the canceller's store of the pair told in wait.c.
-    } while (!atomic_compare_exchange_weak_explicit(&task->state, &state,
-                                                    state | OAI_TASK_CANCELLED,
-                                                    memory_order_seq_cst, memory_order_relaxed));
-    if ((state & OAI_TASK_DELAYED) &&
-        oai_timers_undelay(shard_of(task, state), task, oai_generation(state))) {
+    bool ended = (ticket & OAI_TICKET_ENDED) != 0;
+    bool dropped = !ended && cancel(task);
+    unlock(task, ticket);
+    if (dropped)
         oai_task_discard(task, own_worker(task));
-        return 0;
-    }
-    oai_wait_break_cancelled(task, oai_generation(state));
-    return 0;
+    return ended ? -ESRCH : 0;
 }
 
 oai_task_t *oai_member_cancel(oai_link_t *member, oai_task_t *chain)
 {
     oai_task_t *task = oai_container(member, oai_task_t, member);
-    // Seq_cst: as in oa_cancel(). The group's lock keeps the task.
-    uint64_t state =
-        atomic_fetch_or_explicit(&task->state, OAI_TASK_CANCELLED, memory_order_seq_cst);
-    if ((state & OAI_TASK_DELAYED) &&
-        oai_timers_undelay(shard_of(task, state), task, oai_generation(state))) {
-        task->next = chain;
-        return task;
-    }
-    oai_wait_break_cancelled(task, oai_generation(state));
-    return chain;
+    if (!cancel(task)) // pinned by the group's lock
+        return chain;
+    task->next = chain;
+    return task;
 }
 
 bool oa_cancelled(void)
 {
     oai_task_t *task = oai_current();
-    return task && ((atomic_load_explicit(&task->state, memory_order_relaxed) &
-                     OAI_TASK_CANCELLED) ||
-                    atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
-                        OAI_CANCELLING);
+    // Relaxed, both: whoever has to be sure waits.
+    return task &&
+           ((atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
+            atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
+                OAI_CANCELLING);
 }
 
 bool oa_shield(bool on)
@@ -392,51 +409,52 @@ bool oa_shield(bool on)
     if (!task)
         return false;
     // Relaxed, both: the flag is the task's own; the exchange is for the flags beside it.
-    uint64_t state =
-        on ? atomic_fetch_or_explicit(&task->state, OAI_TASK_SHIELDED, memory_order_relaxed)
-           : atomic_fetch_and_explicit(&task->state, ~(uint64_t)OAI_TASK_SHIELDED,
+    uint32_t flags =
+        on ? atomic_fetch_or_explicit(&task->flags, OAI_TASK_SHIELDED, memory_order_relaxed)
+           : atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_SHIELDED,
                                        memory_order_relaxed);
-    return (state & OAI_TASK_SHIELDED) != 0;
+    return (flags & OAI_TASK_SHIELDED) != 0;
 }
 
 // ---- Looked at ----------------------------------------------------------------------------------
+
+oa_task_t *oai_task_handle(oai_task_t *task)
+{
+    return make_handle(task, atomic_load_explicit(&task->ticket, memory_order_relaxed));
+}
 
 oa_task_t *oa_self(void)
 {
     oai_task_t *task = oai_current();
     if (!task)
         return NULL;
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    if (!(state & OAI_TASK_NAMED))
-        state = atomic_fetch_or_explicit(&task->state, OAI_TASK_NAMED, memory_order_relaxed);
-    return make_handle(task, oai_generation(state));
+    // Relaxed, both: the flag is the task's own.
+    if (!(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_NAMED))
+        atomic_fetch_or_explicit(&task->flags, OAI_TASK_NAMED, memory_order_relaxed);
+    return oai_task_handle(task);
 }
 
 uint64_t oa_task_id(oa_task_t *handle)
 {
-    oai_task_t *task;
-    if (!lock_handle(handle, &task))
+    uint32_t ticket;
+    oai_task_t *task = lock_handle(handle, &ticket);
+    if (!task)
         return 0;
     uint64_t id = task->id;
-    unlock_task(task, 0, 0);
+    unlock(task, ticket);
     return id;
 }
 
 const char *oa_task_name(oa_task_t *handle)
 {
-    oai_task_t *task;
-    if (!lock_handle(handle, &task))
+    uint32_t ticket;
+    oai_task_t *task = lock_handle(handle, &ticket);
+    if (!task)
         return NULL;
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    const char *name = state & OAI_TASK_EXTRA ? task->extra->name : "";
-    unlock_task(task, 0, 0);
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    const char *name = flags & OAI_TASK_EXTRA ? task->extra->name : "";
+    unlock(task, ticket);
     return name;
-}
-
-oa_task_t *oai_task_handle(oai_task_t *task)
-{
-    return make_handle(
-        task, oai_generation(atomic_load_explicit(&task->state, memory_order_relaxed)));
 }
 
 oa_group_t *oai_task_group(void)

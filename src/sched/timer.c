@@ -190,16 +190,16 @@ int oai_timers_delay(oai_timers_t *shard, unsigned index, oai_task_t *task, int6
                      bool *earlier)
 {
     uint64_t tick = tick_of(expiry);
-    uint64_t flags = (uint64_t)index << OAI_TASK_SHARD_SHIFT | OAI_TASK_DELAYED;
+    uint32_t flags = (uint32_t)index << OAI_TASK_SHARD_SHIFT | OAI_TASK_DELAYED;
     int err = 0;
     task->fresh.timer.due_kind = tick << 1;
     oai_lock(&shard->lock);
     if (shard->closed) {
         err = -ESHUTDOWN;
         // Relaxed: the lock publishes it. A canceller sees DELAYED or is seen here.
-    } else if (atomic_fetch_or_explicit(&task->state, flags, memory_order_relaxed) &
+    } else if (atomic_fetch_or_explicit(&task->flags, flags, memory_order_relaxed) &
                OAI_TASK_CANCELLED) {
-        atomic_fetch_and_explicit(&task->state, ~(uint64_t)OAI_TASK_DELAYED, memory_order_relaxed);
+        atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_DELAYED, memory_order_relaxed);
         err = -ECANCELED;
     } else {
         place(shard, &task->fresh.timer);
@@ -217,14 +217,14 @@ void oai_timers_remove(oai_timers_t *shard, oai_deadline_t *deadline)
     oai_unlock(&shard->lock);
 }
 
-bool oai_timers_undelay(oai_timers_t *shard, oai_task_t *task, uint32_t generation)
+bool oai_timers_undelay(oai_timers_t *shard, oai_task_t *task)
 {
     oai_lock(&shard->lock);
-    // Relaxed: the flag changes under this lock, and a delayed task's generation stands still.
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    bool delayed = (state & OAI_TASK_DELAYED) && oai_generation(state) == generation;
+    // Relaxed: the flag changes under this lock.
+    bool delayed =
+        (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_DELAYED) != 0;
     if (delayed) {
-        atomic_fetch_and_explicit(&task->state, ~(uint64_t)OAI_TASK_DELAYED, memory_order_relaxed);
+        atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_DELAYED, memory_order_relaxed);
         ring_remove(&task->fresh.timer.link);
     }
     oai_unlock(&shard->lock);
@@ -240,7 +240,7 @@ static oai_fired_t hand_out(oai_timer_t *timer)
         return (oai_fired_t){.task = deadline->task, .word = deadline->word, .fresh = false};
     }
     oai_task_t *task = oai_container(timer, oai_task_t, fresh.timer);
-    atomic_fetch_and_explicit(&task->state, ~(uint64_t)OAI_TASK_DELAYED, memory_order_relaxed);
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_DELAYED, memory_order_relaxed);
     return (oai_fired_t){.task = task, .word = 0, .fresh = true};
 }
 

@@ -70,9 +70,9 @@ bool oai_timers_insert(oai_timers_t *shard, oai_deadline_t *deadline, int64_t ex
 // Unlinks a deadline, if it has not been found due yet.
 void oai_timers_remove(oai_timers_t *shard, oai_deadline_t *deadline);
 
-// Takes a delayed task out before its time. False when the task of that generation is delayed in
-// this shard no more.
-bool oai_timers_undelay(oai_timers_t *shard, oai_task_t *task, uint32_t generation);
+// Takes a delayed task, which the caller has pinned, out before its time. False when it is delayed
+// no more.
+bool oai_timers_undelay(oai_timers_t *shard, oai_task_t *task);
 
 // Hands out what is due at `now`, `most` at most; returns how many. Full: call again.
 size_t oai_timers_expire(oai_timers_t *shard, int64_t now, oai_fired_t fired[], size_t most);

@@ -12,7 +12,8 @@
 // claim is a compare-exchange on (number, unclaimed): only one can win, and a late one of an
 // earlier wait loses, whatever became of the task. READY and SAVED come in any order; whoever sets
 // the second of the two queues the task. Before both are set nobody may resume it, after that
-// nobody looks at the wait any more.
+// nobody looks at the wait any more. A claimer that finds SAVED set is the only one left to write
+// the word.
 //
 //     claim    compare number, set CLAIMED and cause   the object's lock orders the rest
 //     ready    set READY                               release: what was handed over, to the waiter
@@ -56,10 +57,10 @@ static int result_of(uint64_t word)
 // Whether a task, running or parked, has been cancelled by anybody. Seq_cst: told above.
 static bool cancelled(oai_task_t *task)
 {
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_seq_cst);
-    if (state & OAI_TASK_SHIELDED)
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_seq_cst);
+    if (flags & OAI_TASK_SHIELDED)
         return false;
-    return (state & OAI_TASK_CANCELLED) ||
+    return (flags & OAI_TASK_CANCELLED) ||
            atomic_load_explicit(&oai_task_coord(task)->state, memory_order_seq_cst) ==
                OAI_CANCELLING;
 }
@@ -95,8 +96,8 @@ int oai_wait_begin(oai_wait_t *wait, bool breakable)
         atomic_init(&wait->thread_word, UNBREAKABLE);
         return 0;
     }
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_relaxed);
-    if (breakable && (state & OAI_TASK_SHIELDED))
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    if (breakable && (flags & OAI_TASK_SHIELDED))
         breakable = false;
     if (breakable && cancelled(task))
         return -ECANCELED;
@@ -169,17 +170,23 @@ int oai_wait_park(oai_wait_t *wait, int64_t deadline)
 bool oai_wait_claim(oai_wait_t *wait)
 {
     // The object's lock has ordered everything the claimer reads of the wait.
-    return !(claim(word_of(wait), wait->word, CLAIMED) & CLAIMED);
+    uint64_t seen = claim(word_of(wait), wait->word, CLAIMED);
+    wait->saved = (seen & SAVED) != 0;
+    return !(seen & CLAIMED);
 }
 
 void oai_wait_ready(oai_wait_t *wait)
 {
     oai_task_t *task = wait->task;
     oai_sync_release(word_of(wait));
+    if (wait->saved)
+        // Claimed and saved: nobody else writes the word any more, a store is enough. Release: what
+        // was handed over; the claim has acquired the registers.
+        atomic_store_explicit(word_of(wait), wait->word | CLAIMED | SAVED | READY,
+                              memory_order_release);
     // Release: what was handed over. Acquire: pairs with SAVED's release, the task's registers.
     // After this the wait is gone, unless SAVED makes it ours to resume.
-    uint64_t word = atomic_fetch_or_explicit(word_of(wait), READY, memory_order_acq_rel);
-    if (!(word & SAVED))
+    else if (!(atomic_fetch_or_explicit(word_of(wait), READY, memory_order_acq_rel) & SAVED))
         return;
     if (task) {
         oai_task_ready(task, true);
@@ -192,21 +199,19 @@ void oai_wait_ready(oai_wait_t *wait)
     oai_os.futex_wake(futex, 1);
 }
 
-void oai_wait_claim_all(oai_list_t *list, int result)
+void oai_wait_claim_all(oai_waiters_t *waiters, int result, oai_list_t *claimed)
 {
-    oai_list_t claimed = {NULL, NULL};
     oai_wait_t *wait;
-    while ((wait = oai_wait_claim_first(list)) != NULL) {
+    while ((wait = oai_wait_claim_first(waiters)) != NULL) {
         wait->result = result;
-        oai_list_append(&claimed, &wait->link);
+        oai_list_append(claimed, &wait->link);
     }
-    *list = claimed;
 }
 
-void oai_wait_ready_all(oai_list_t *list)
+void oai_wait_ready_all(oai_list_t *claimed)
 {
     oai_link_t *link;
-    while ((link = oai_list_pop(list)) != NULL)
+    while ((link = oai_list_pop(claimed)) != NULL)
         oai_wait_ready(oai_container(link, oai_wait_t, link));
 }
 
@@ -222,14 +227,11 @@ bool oai_wait_break(oai_task_t *task, uint64_t word, int result)
     return true;
 }
 
-void oai_wait_break_cancelled(oai_task_t *task, uint32_t generation)
+void oai_wait_break_cancelled(oai_task_t *task)
 {
     // Seq_cst: the canceller's look, told above.
     uint64_t word = atomic_load_explicit(&task->word, memory_order_seq_cst);
-    // If the generation has not moved on by now, the word was this task's. Relaxed would do if it
-    // were not for the order of the two loads.
-    uint64_t state = atomic_load_explicit(&task->state, memory_order_seq_cst);
-    if ((word & (SAVED | CLAIMED | UNBREAKABLE)) == SAVED && oai_generation(state) == generation)
+    if ((word & (SAVED | CLAIMED | UNBREAKABLE)) == SAVED)
         oai_wait_break(task, word & ~(uint64_t)SAVED, -ECANCELED);
 }
 

@@ -39,6 +39,7 @@ typedef struct oai_wait {
     void *data;            // where the element is or goes: written before it is linked
     int result;            // written by the waker between claim and ready
     bool linked;           // in the object's list: under the object's lock
+    bool saved;            // the claimer's: the waiter had parked when it was claimed
     // A plain thread's own: its wait word, and the futex on which it sleeps until it is 1.
     _Atomic uint32_t futex;
     _Atomic uint64_t thread_word;
@@ -67,45 +68,61 @@ bool oai_wait_cancelled(void);
 bool oai_wait_expired(int64_t deadline);
 
 // Who the caller is, for an object that has an owner: a number that is no other task's or plain
-// thread's while this one lives; never 0.
+// thread's while this one lives; never 0, and even.
 uintptr_t oai_wait_self(void);
 
-// ---- Lists of waits, under the object's lock --------------------------------------------------
+// ---- Who waits for an object, under the object's lock -------------------------------------------
 
-static inline void oai_wait_link(oai_list_t *list, oai_wait_t *wait)
+typedef struct oai_waiters {
+    oai_list_t list; // of the waits that can still be claimed, and of broken ones
+    // Waits that were broken and that a claimer has found so and taken off the list: their waiters
+    // have yet to come for the lock.
+    uint32_t broken;
+} oai_waiters_t;
+
+static inline void oai_wait_link(oai_waiters_t *waiters, oai_wait_t *wait)
 {
-    oai_list_append(list, &wait->link);
+    oai_list_append(&waiters->list, &wait->link);
     wait->linked = true;
 }
 
-// Takes a wait out of its list if it is still there.
-static inline void oai_wait_unlink(oai_list_t *list, oai_wait_t *wait)
+// A waiter that was not woken takes its wait back.
+static inline void oai_wait_unlink(oai_waiters_t *waiters, oai_wait_t *wait)
 {
-    if (wait->linked) {
-        oai_list_remove(list, &wait->link);
-        wait->linked = false;
-    }
+    if (wait->linked)
+        oai_list_remove(&waiters->list, &wait->link);
+    else
+        waiters->broken--;
+    wait->linked = false;
 }
 
-// Takes the first waiter that can still be let go out of the list and claims it; NULL: there is
-// none, and the list is empty.
-static inline oai_wait_t *oai_wait_claim_first(oai_list_t *list)
+// Takes the first waiter that can still be let go off the list and claims it; NULL: there is none,
+// and the list is empty.
+static inline oai_wait_t *oai_wait_claim_first(oai_waiters_t *waiters)
 {
     oai_link_t *link;
-    while ((link = oai_list_pop(list)) != NULL) {
+    while ((link = oai_list_pop(&waiters->list)) != NULL) {
         oai_wait_t *wait = oai_container(link, oai_wait_t, link);
         wait->linked = false;
         if (oai_wait_claim(wait))
             return wait;
+        waiters->broken++;
     }
     return NULL;
 }
 
-// Claims all waiters of a list, gives each the result, and leaves the list to oai_wait_ready_all().
-void oai_wait_claim_all(oai_list_t *list, int result);
+// Whether anybody is inside of a wait who will come for the lock again: then the object may not be
+// destroyed. Who was let go will not.
+static inline bool oai_wait_busy(const oai_waiters_t *waiters)
+{
+    return !oai_list_empty(&waiters->list) || waiters->broken != 0;
+}
 
-// Lets all go that oai_wait_claim_all() has claimed; the object must be unlocked. `list` is the
-// caller's own.
-void oai_wait_ready_all(oai_list_t *list);
+// Claims all waiters, gives each the result, and appends them to `claimed`, the caller's own list,
+// for oai_wait_ready_all().
+void oai_wait_claim_all(oai_waiters_t *waiters, int result, oai_list_t *claimed);
+
+// Lets all go that oai_wait_claim_all() has claimed; the object must be unlocked.
+void oai_wait_ready_all(oai_list_t *claimed);
 
 #endif

@@ -37,8 +37,11 @@ void oai_task_ready(oai_task_t *task, bool next)
     oai_worker_t *worker = oai_self();
     oa_coord_t *coord = oai_task_coord(task);
     if (!worker || worker->coord != coord) {
+        // The task keeps the coordinator alive until it is put; after that it may be over.
+        oai_coord_enter(coord);
         oai_inject_put(&coord->inject, task);
         oai_idle_published_outside(&coord->idle);
+        oai_coord_leave(coord);
         return;
     }
     oai_task_t *last = next ? oai_runq_put_next(&worker->queue, task) : task;
@@ -328,8 +331,9 @@ static void settle(void)
     worker->left = NULL;
     if (worker->left_why == OAI_LEAVE_PARK) {
         oai_wait_saved(left);
-    } else if (worker->left_why == OAI_LEAVE_YIELD) {
-        push_last(worker, left);
+    } else {
+        if (!oai_runq_push_behind(&worker->queue, left))
+            push_last(worker, left);
         oai_idle_published(&worker->coord->idle);
     }
 }
@@ -348,24 +352,26 @@ static void check_end(oai_task_t *task)
 static inline bool may_begin(oai_worker_t *worker, oai_task_t *task)
 {
     // Relaxed, both: who cancels later is too late.
-    return !(atomic_load_explicit(&task->state, memory_order_relaxed) & OAI_TASK_CANCELLED) &&
+    return !(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) &&
            atomic_load_explicit(&worker->coord->state, memory_order_relaxed) != OAI_CANCELLING;
 }
 
 static inline unsigned stack_class(oai_worker_t *worker, oai_task_t *task)
 {
-    uint64_t cls = atomic_load_explicit(&task->state, memory_order_relaxed) & OAI_TASK_CLASS_MASK;
+    uint32_t cls = atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CLASS_MASK;
     if (OAI_LIKELY(cls == 0))
         return worker->coord->stack_class;
-    return (unsigned)(cls >> OAI_TASK_CLASS_SHIFT) - 1;
+    return (cls >> OAI_TASK_CLASS_SHIFT) - 1;
 }
 
 // No memory for the stack of a fresh task: it waits for its turn again.
 static void no_stack(oai_worker_t *worker, oai_task_t *task)
 {
     enum { A_WHILE = 100000 }; // ns
+    worker->current = NULL;
     oai_log(worker->coord, OA_LOG_WARN, "task %s: no memory for its stack yet", task->where);
     push_last(worker, task);
+    oai_idle_published(&worker->coord->idle);
     oai_os.sleep(A_WHILE);
 }
 

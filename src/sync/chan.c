@@ -21,7 +21,7 @@ struct oa_chan {
     oai_lock_t lock; // guards all below
     bool closed;
     oai_fifo_t queue;
-    oai_list_t senders, receivers;
+    oai_waiters_t senders, receivers;
 };
 
 oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
@@ -92,7 +92,7 @@ static int once(oa_chan_t *ch, void *elem, try_fn *try)
 }
 
 // Tries, and waits in `list` while that needs a wait.
-static inline int transfer(oa_chan_t *ch, void *elem, try_fn *try, oai_list_t *list,
+static inline int transfer(oa_chan_t *ch, void *elem, try_fn *try, oai_waiters_t *list,
                            int64_t deadline)
 {
     oai_wait_t wait;
@@ -170,13 +170,11 @@ int oa_chan_close(oa_chan_t *ch)
     oai_lock(&ch->lock);
     bool closed = ch->closed;
     ch->closed = true;
-    oai_list_t senders = ch->senders, receivers = ch->receivers;
-    ch->senders = ch->receivers = (oai_list_t){NULL, NULL};
-    oai_wait_claim_all(&senders, -EPIPE);
-    oai_wait_claim_all(&receivers, -EPIPE);
+    oai_list_t claimed = {NULL, NULL};
+    oai_wait_claim_all(&ch->senders, -EPIPE, &claimed);
+    oai_wait_claim_all(&ch->receivers, -EPIPE, &claimed);
     oai_unlock(&ch->lock);
-    oai_wait_ready_all(&senders);
-    oai_wait_ready_all(&receivers);
+    oai_wait_ready_all(&claimed);
     return closed ? -EALREADY : 0;
 }
 
@@ -185,7 +183,7 @@ int oa_chan_free(oa_chan_t *ch)
     if (!ch)
         return 0;
     oai_lock(&ch->lock);
-    bool busy = !oai_list_empty(&ch->senders) || !oai_list_empty(&ch->receivers);
+    bool busy = oai_wait_busy(&ch->senders) || oai_wait_busy(&ch->receivers);
     oai_unlock(&ch->lock);
     if (busy)
         return -EBUSY;

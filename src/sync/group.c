@@ -15,7 +15,7 @@
 typedef struct group {
     _Atomic uint64_t word; // members, and whether it is cancelled; who may write it: word.h
     oai_list_t members;    // under the word's lock
-    oai_list_t waiters;    // under the word's lock
+    oai_waiters_t waiters; // under the word's lock
 } group_state_t;
 
 _Static_assert(sizeof(group_state_t) <= sizeof(oa_group_t), "fits what is public");
@@ -46,20 +46,17 @@ int oai_group_enter(oa_group_t *given, oai_link_t *member)
 void oai_group_leave(oa_group_t *given, oai_link_t *member)
 {
     group_state_t *group = state_of(given);
-    oai_list_t waiters = {NULL, NULL};
+    oai_list_t claimed = {NULL, NULL};
     uint64_t word = oai_word_lock(&group->word);
     oai_list_remove(&group->members, member);
     word--;
-    if ((word & OAI_WORD_COUNT) == 0 && !oai_list_empty(&group->waiters)) {
-        waiters = group->waiters;
-        group->waiters = (oai_list_t){NULL, NULL};
-        oai_wait_claim_all(&waiters, 0);
-        // Somebody's wait returns now: the group is ready for use again.
-        if (!oai_list_empty(&waiters))
-            word &= ~OAI_WORD_CANCELLED;
-    }
+    if ((word & OAI_WORD_COUNT) == 0)
+        oai_wait_claim_all(&group->waiters, 0, &claimed);
+    // Somebody's wait returns now: the group is ready for use again.
+    if (!oai_list_empty(&claimed))
+        word &= ~OAI_WORD_CANCELLED;
     oai_word_unlock(&group->word, word, &group->waiters);
-    oai_wait_ready_all(&waiters);
+    oai_wait_ready_all(&claimed);
 }
 
 static int wait_empty(group_state_t *group, bool breakable, int64_t deadline)
@@ -121,11 +118,13 @@ int oa_group_cancel(oa_group_t *given)
     return 0;
 }
 
-int oa_group_destroy(oa_group_t *group)
+int oa_group_destroy(oa_group_t *given)
 {
-    if (!group)
+    if (!given)
         return -EINVAL;
-    // Acquire: what its tasks did precedes what the caller does now.
-    uint64_t word = atomic_load_explicit(&state_of(group)->word, memory_order_acquire);
-    return word & (OAI_WORD_COUNT | OAI_WORD_LOCKED | OAI_WORD_WAITERS) ? -EBUSY : 0;
+    group_state_t *group = state_of(given);
+    uint64_t word = oai_word_lock(&group->word);
+    bool busy = (word & OAI_WORD_COUNT) != 0 || oai_wait_busy(&group->waiters);
+    oai_word_unlock(&group->word, word, &group->waiters);
+    return busy ? -EBUSY : 0;
 }

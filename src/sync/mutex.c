@@ -22,16 +22,16 @@
 // most five turns late.
 enum { BARGES = 4 };
 
-enum { HELD = 1, WAITERS = 2 };
+// The word is who holds the mutex (oai_wait_self(), an even number), 0 when it is free, and one bit.
+#define WAITERS UINT64_C(1)
 enum { TRY_AGAIN = 0, HANDED_OVER = 1 }; // what a waker says
 
 typedef struct mutex {
-    // HELD: set and cleared by compare-exchange. WAITERS: the list is not empty; changed under
-    // `lock` only. With WAITERS set only a holder of `lock` clears HELD.
+    // The holder: from 0 by a compare-exchange of who takes it, to 0 by its holder, with WAITERS set
+    // only under `lock`; or to another by a holder that hands it over, under `lock`. WAITERS: the
+    // list is not empty; changed under `lock` only.
     _Atomic uint64_t word;
-    _Atomic uintptr_t holder; // oai_wait_self() of who holds it, or 0: written by the holder, and
-                              //   by who hands it over
-    oai_list_t waiters;       // under `lock`
+    oai_waiters_t waiters; // under `lock`
     oai_lock_t lock;
     uint32_t barges; // under `lock`
 } mutex_state_t;
@@ -50,22 +50,13 @@ void oa_mutex_init(oa_mutex_t *mutex)
 
 static inline bool try_take(mutex_state_t *mutex, uintptr_t self)
 {
-    uint64_t seen = atomic_load_explicit(&mutex->word, memory_order_relaxed);
-    while (!(seen & HELD)) {
-        // Acquire: pairs with the release of the last unlock.
-        if (atomic_compare_exchange_weak_explicit(&mutex->word, &seen, seen | HELD,
-                                                  memory_order_acquire, memory_order_relaxed)) {
-            // Relaxed: only who holds it finds itself there.
-            atomic_store_explicit(&mutex->holder, self, memory_order_relaxed);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool held_by(mutex_state_t *mutex, uintptr_t self)
-{
-    return atomic_load_explicit(&mutex->holder, memory_order_relaxed) == self;
+    uint64_t seen = 0;
+    // Acquire: pairs with the release of the last unlock.
+    while (!atomic_compare_exchange_weak_explicit(&mutex->word, &seen, seen | self,
+                                                  memory_order_acquire, memory_order_relaxed))
+        if (seen & ~WAITERS)
+            return false;
+    return true;
 }
 
 int oa_mutex_trylock(oa_mutex_t *mutex)
@@ -79,8 +70,8 @@ int oa_mutex_trylock(oa_mutex_t *mutex)
 static void set_waiters(mutex_state_t *mutex)
 {
     // Relaxed: the bit only sends others to `lock`.
-    if (oai_list_empty(&mutex->waiters))
-        atomic_fetch_and_explicit(&mutex->word, ~(uint64_t)WAITERS, memory_order_relaxed);
+    if (oai_list_empty(&mutex->waiters.list))
+        atomic_fetch_and_explicit(&mutex->word, ~WAITERS, memory_order_relaxed);
     else
         atomic_fetch_or_explicit(&mutex->word, WAITERS, memory_order_relaxed);
 }
@@ -101,7 +92,7 @@ static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, boo
         err = -ETIMEDOUT;
     } else if (beaten) {
         mutex->barges++;
-        oai_list_prepend(&mutex->waiters, &wait->link);
+        oai_list_prepend(&mutex->waiters.list, &wait->link);
         wait->linked = true;
     } else {
         oai_wait_link(&mutex->waiters, wait);
@@ -117,8 +108,8 @@ static int give_up(mutex_state_t *mutex, int err)
 {
     oai_wait_t *next = NULL;
     oai_lock(&mutex->lock);
-    // Acquire and release: nothing of ours is protected; the word only tells whether it is free.
-    if (!(atomic_load_explicit(&mutex->word, memory_order_relaxed) & HELD))
+    // Relaxed: nothing of ours is protected; the word only tells whether it is free.
+    if (!(atomic_load_explicit(&mutex->word, memory_order_relaxed) & ~WAITERS))
         next = oai_wait_claim_first(&mutex->waiters);
     set_waiters(mutex);
     if (next)
@@ -141,7 +132,8 @@ static int withdraw(mutex_state_t *mutex, oai_wait_t *wait, int err)
 
 static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uintptr_t self)
 {
-    if (held_by(mutex, self))
+    // Relaxed: only who holds it finds itself there.
+    if ((atomic_load_explicit(&mutex->word, memory_order_relaxed) & ~WAITERS) == self)
         return -EDEADLK;
     for (bool beaten = false;; beaten = true) {
         oai_wait_t wait;
@@ -190,18 +182,20 @@ static bool unlock_slow(mutex_state_t *mutex)
 {
     oai_lock(&mutex->lock);
     oai_wait_t *wait = oai_wait_claim_first(&mutex->waiters);
-    bool hand_over = wait && mutex->barges >= BARGES;
-    if (hand_over) {
-        mutex->barges = 0;
-        wait->result = HANDED_OVER;
-        atomic_store_explicit(&mutex->holder, (uintptr_t)wait->data, memory_order_relaxed);
-    } else if (wait) {
-        wait->result = TRY_AGAIN;
+    if (wait) {
+        bool hand_over = mutex->barges >= BARGES;
+        uint64_t next = hand_over ? (uintptr_t)wait->data : 0;
+        wait->result = hand_over ? HANDED_OVER : TRY_AGAIN;
+        if (hand_over)
+            mutex->barges = 0;
+        if (!oai_list_empty(&mutex->waiters.list))
+            next |= WAITERS;
+        // A store: while it is held and `lock` is too, nobody else writes the word. Release: pairs
+        // with the acquire of whoever takes it.
+        atomic_store_explicit(&mutex->word, next, memory_order_release);
+    } else {
+        set_waiters(mutex);
     }
-    set_waiters(mutex);
-    if (wait && !hand_over)
-        // Release: pairs with the acquire of whoever takes it.
-        atomic_fetch_and_explicit(&mutex->word, ~(uint64_t)HELD, memory_order_release);
     oai_unlock(&mutex->lock);
     if (wait)
         oai_wait_ready(wait);
@@ -213,15 +207,15 @@ int oa_mutex_unlock(oa_mutex_t *mutex)
     if (!mutex)
         return -EINVAL;
     mutex_state_t *state = state_of(mutex);
-    if (OAI_UNLIKELY(!held_by(state, oai_wait_self())))
-        return -EPERM;
-    atomic_store_explicit(&state->holder, 0, memory_order_relaxed);
+    uint64_t self = oai_wait_self();
     for (;;) {
-        uint64_t held = HELD;
+        uint64_t seen = self;
         // Release: pairs with the acquire in try_take().
         if (OAI_LIKELY(atomic_compare_exchange_strong_explicit(
-                &state->word, &held, 0, memory_order_release, memory_order_relaxed)))
+                &state->word, &seen, 0, memory_order_release, memory_order_relaxed)))
             return 0;
+        if ((seen & ~WAITERS) != self)
+            return -EPERM;
         if (unlock_slow(state))
             return 0;
     }
@@ -231,7 +225,11 @@ int oa_mutex_destroy(oa_mutex_t *mutex)
 {
     if (!mutex)
         return -EINVAL;
+    mutex_state_t *state = state_of(mutex);
+    oai_lock(&state->lock);
     // Acquire: what the last holder did precedes what the caller does now.
-    uint64_t word = atomic_load_explicit(&state_of(mutex)->word, memory_order_acquire);
-    return word ? -EBUSY : 0;
+    bool busy = atomic_load_explicit(&state->word, memory_order_acquire) != 0 ||
+                oai_wait_busy(&state->waiters);
+    oai_unlock(&state->lock);
+    return busy ? -EBUSY : 0;
 }

@@ -13,7 +13,7 @@
 
 typedef struct sem {
     _Atomic uint64_t word; // the count of free permits; who may write it: word.h
-    oai_list_t waiters;    // under the word's lock
+    oai_waiters_t waiters; // under the word's lock
 } sem_state_t;
 
 _Static_assert(sizeof(sem_state_t) <= sizeof(oa_sem_t), "fits what is public");
@@ -125,7 +125,9 @@ int oa_sem_destroy(oa_sem_t *sem)
 {
     if (!sem)
         return -EINVAL;
-    // Acquire: what others did before their last release precedes what the caller does now.
-    uint64_t word = atomic_load_explicit(&state_of(sem)->word, memory_order_acquire);
-    return word & (OAI_WORD_LOCKED | OAI_WORD_WAITERS) ? -EBUSY : 0;
+    sem_state_t *state = state_of(sem);
+    uint64_t word = oai_word_lock(&state->word);
+    bool busy = oai_wait_busy(&state->waiters);
+    oai_word_unlock(&state->word, word, &state->waiters);
+    return busy ? -EBUSY : 0;
 }

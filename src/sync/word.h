@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
-#include "base/list.h"
+#include "sched/wait.h"
 
 #define OAI_WORD_COUNT UINT64_C(0xffffffff)
 #define OAI_WORD_LOCKED (UINT64_C(1) << 32)
@@ -24,10 +24,11 @@
 uint64_t oai_word_lock(_Atomic uint64_t *word);
 
 // Publishes a new value and unlocks. `waiters`: what the WAITERS bit is to tell.
-static inline void oai_word_unlock(_Atomic uint64_t *word, uint64_t value, const oai_list_t *waiters)
+static inline void oai_word_unlock(_Atomic uint64_t *word, uint64_t value,
+                                   const oai_waiters_t *waiters)
 {
     value &= ~(OAI_WORD_LOCKED | OAI_WORD_WAITERS);
-    if (!oai_list_empty(waiters))
+    if (!oai_list_empty(&waiters->list))
         value |= OAI_WORD_WAITERS;
     // Release: pairs with the acquire of the next lock, and of a lock-free look.
     atomic_store_explicit(word, value, memory_order_release);
