@@ -123,7 +123,7 @@ static int wait_over(oa_coord_t *coord, int64_t deadline)
     else if (!over && oai_wait_expired(deadline))
         err = -ETIMEDOUT;
     else if (!over)
-        coord->waiter = &wait;
+        oai_wait_arm(coord->waiter = &wait);
     oai_unlock(&coord->inject.lock);
     if (over || err)
         return err;
@@ -199,6 +199,18 @@ static int start_thread(oai_worker_t *worker)
     int err = oai_os.thread_start(&worker->thread, thread_main, worker, THREAD_STACK, name);
     worker->native_thread = err == 0;
     return err;
+}
+
+// Every slot of a task that was ever used.
+static void for_each_task(oa_coord_t *coord, void (*visit)(oai_task_t *task))
+{
+    // Acquire, both: pair with the releases in slab.c.
+    oai_slab_t *slab = atomic_load_explicit(&coord->tasks.slabs, memory_order_acquire);
+    for (; slab; slab = slab->next) {
+        uint32_t carved = atomic_load_explicit(&slab->carved, memory_order_acquire);
+        for (uint32_t i = 0; i < carved; i++)
+            visit(oai_slab_slot(slab, i));
+    }
 }
 
 // ---- Made and freed -------------------------------------------------------------------------------
@@ -280,6 +292,8 @@ void oai_coord_destroy(oa_coord_t *coord)
 {
     join_threads(coord);
     oai_sync_acquire(coord);
+    if (atomic_load_explicit(&coord->kept, memory_order_relaxed))
+        for_each_task(coord, oai_task_abandon);
     free_coord(coord);
 }
 
@@ -357,19 +371,14 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
 
 // ---- Shut down ------------------------------------------------------------------------------------
 
-// Drops what is delayed and breaks every wait that may be broken. What is queued and has not begun
-// is dropped when its turn comes.
+// Drops what is delayed, cancels every task and breaks every wait that may be broken. What is queued
+// and has not begun is dropped when its turn comes, or, at the latest, its first wait is broken: for
+// a task that was being made while this went by had its flags written over.
 static void cancel_all(oa_coord_t *coord)
 {
     for (int i = 0; i < coord->workers; i++)
         oai_tasks_drop(oai_timers_close(&coord->shards[i]));
-    // Acquire, both: pair with the releases in slab.c.
-    oai_slab_t *slab = atomic_load_explicit(&coord->tasks.slabs, memory_order_acquire);
-    for (; slab; slab = slab->next) {
-        uint32_t carved = atomic_load_explicit(&slab->carved, memory_order_acquire);
-        for (uint32_t i = 0; i < carved; i++)
-            oai_wait_break_cancelled(oai_slab_slot(slab, i));
-    }
+    for_each_task(coord, oai_task_cancel_any);
 }
 
 int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)

@@ -109,6 +109,12 @@ oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec
 // caller is no worker of its coordinator.
 void oai_task_end(oai_task_t *task, oai_worker_t *worker);
 
+// The coordinator is being cancelled: so is whatever task is in this slot.
+void oai_task_cancel_any(oai_task_t *task);
+
+// The coordinator ends: frees what an ended task that nobody has joined or detached owns.
+void oai_task_abandon(oai_task_t *task);
+
 // A task of the coordinator has ended, or what was counted as spawned could not be made.
 void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker);
 
@@ -219,7 +225,8 @@ typedef enum oai_state {
 struct oa_coord {
     oai_inject_t inject;
     oai_idle_t idle;
-    // Only grows. Seq_cst: pairs with the wait word of whoever parks, told in wait.c.
+    // Only grows; written under the injection queue's lock. Seq_cst: pairs with the wait word of
+    // whoever parks, told in wait.c.
     _Alignas(OAI_CACHELINE) _Atomic int state;
     // No task is left and none will come: written once, under the injection queue's lock. Release;
     // pairs with the acquire of the workers, who leave.
@@ -242,6 +249,7 @@ struct oa_coord {
     // Threads that may still touch the coordinator: workers that have not left their loop, and
     // others inside of a call, which came in while a task kept it alive. Under the same lock.
     int users;
+    _Atomic int kept; // tasks for oai_task_abandon()
     size_t map_size;  // of this struct and the arrays behind it
 };
 

@@ -2,6 +2,7 @@
 // runq.c - the rare paths of a run queue: overflow into blocks, refill and stealing (see runq.h).
 #include "sched/runq.h"
 
+#include "fiber/sanitizer.h"
 #include "os/os.h"
 
 void oai_runq_init(oai_runq_t *queue)
@@ -32,6 +33,7 @@ static void count_blocks(oai_runq_t *queue, int change)
 // Under the lock: puts a block on the newest end of the chain.
 static void link_newest(oai_runq_t *queue, oai_block_t *block)
 {
+    oai_sync_release(block);
     block->newer = NULL;
     block->older = queue->newest;
     if (queue->newest)
@@ -81,6 +83,8 @@ static oai_block_t *take_block(oai_runq_t *queue, bool owner)
     if (block)
         unlink_block(queue, block);
     oai_unlock(&queue->lock);
+    if (block)
+        oai_sync_acquire(block);
     return block;
 }
 

@@ -21,6 +21,7 @@ int oa_sleep_until(int64_t deadline)
     int err = oai_wait_begin(&wait, true);
     if (err || oai_wait_expired(deadline))
         return err;
+    oai_wait_arm(&wait);
     err = oai_wait_park(&wait, deadline);
     return err == -ETIMEDOUT ? 0 : err;
 }

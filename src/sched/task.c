@@ -194,6 +194,24 @@ static oai_worker_t *own_worker(const oai_task_t *task)
     return worker && worker->coord == oai_task_coord(task) ? worker : NULL;
 }
 
+// Counts the tasks that have ended and wait for who joins or detaches them with what they own: when
+// their coordinator ends that must be found.
+static void keep_ended(oai_task_t *task, int change)
+{
+    // Relaxed, both: read when no other thread is left.
+    if (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_EXTRA)
+        atomic_fetch_add_explicit(&oai_task_coord(task)->kept, change, memory_order_relaxed);
+}
+
+// The task that nobody has joined or detached, but whose coordinator ends.
+void oai_task_abandon(oai_task_t *task)
+{
+    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    if ((ticket & OAI_TICKET_ENDED) && (flags & OAI_TASK_EXTRA))
+        oai_os.free(task->extra);
+}
+
 // A joinable task has ended, its ticket is locked. A joiner that waits is let go, and needs nothing of
 // the task any more; else the task stays for whoever joins or detaches it.
 static void end_joinable(oai_task_t *task, uint32_t ticket, oai_worker_t *worker)
@@ -205,6 +223,7 @@ static void end_joinable(oai_task_t *task, uint32_t ticket, oai_worker_t *worker
         free_task(task, worker);
         oai_wait_ready(joiner);
     } else {
+        keep_ended(task, 1);
         unlock(task, ticket | OAI_TICKET_ENDED);
     }
 }
@@ -292,6 +311,7 @@ static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int
     oa_task_t *handle = make_handle(task, ticket);
     if (coord)
         oai_coord_enter(coord);
+    oai_wait_arm(wait);
     task->joiner = wait;
     unlock(task, ticket);
     int err = oai_wait_park(wait, deadline);
@@ -302,6 +322,14 @@ static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int
     if (coord)
         oai_coord_leave(coord);
     return err;
+}
+
+// A task that had ended before it was joined or detached; it is locked.
+static void free_ended(oai_task_t *task)
+{
+    oai_sync_acquire(task);
+    keep_ended(task, -1);
+    free_task(task, own_worker(task));
 }
 
 static int join(oa_task_t *handle, bool breakable, int64_t deadline)
@@ -318,8 +346,7 @@ static int join(oa_task_t *handle, bool breakable, int64_t deadline)
     if (err == -EINPROGRESS && !oai_wait_expired(deadline))
         return join_running(task, ticket, &wait, deadline);
     if (err == 0) {
-        oai_sync_acquire(task);
-        free_task(task, own_worker(task));
+        free_ended(task);
     } else {
         unlock(task, ticket);
     }
@@ -349,7 +376,7 @@ int oa_detach(oa_task_t *handle)
     }
     uint32_t next = next_ticket(ticket);
     if (ticket & OAI_TICKET_ENDED)
-        free_task(task, own_worker(task));
+        free_ended(task);
     else // this handle is stale from here on; what the task itself asks for is another one
         unlock(task, next ? next : ticket & ~(uint32_t)OAI_TICKET_JOINABLE);
     return 0;
@@ -393,14 +420,18 @@ oai_task_t *oai_member_cancel(oai_link_t *member, oai_task_t *chain)
     return task;
 }
 
+void oai_task_cancel_any(oai_task_t *task)
+{
+    // Seq_cst: as in cancel(). In a free slot the flag is written over.
+    atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_seq_cst);
+    oai_wait_break_cancelled(task);
+}
+
 bool oa_cancelled(void)
 {
     oai_task_t *task = oai_current();
-    // Relaxed, both: whoever has to be sure waits.
-    return task &&
-           ((atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
-            atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
-                OAI_CANCELLING);
+    // Relaxed: whoever has to be sure waits.
+    return task && (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED);
 }
 
 bool oa_shield(bool on)

@@ -23,9 +23,9 @@
 //
 // A deadline or a cancel has nothing to hand over: it sets CLAIMED and READY in one exchange.
 //
-// Cancel is a Dekker pair: the canceller sets the task's CANCELLED flag (or the coordinator's
-// state), then looks whether the task is parked; the parking task sets SAVED, then looks whether it
-// has been cancelled. All four are seq_cst: one of the two sees the other.
+// Cancel is a Dekker pair: the canceller sets the task's CANCELLED flag (before that, for all tasks
+// at once, the coordinator's state), then looks whether the task is parked; the parking task sets
+// SAVED, then looks whether it has been cancelled. All are seq_cst: one of the two sees the other.
 //
 // A plain thread has its own word in the wait, and sleeps on a futex there; nobody claims its wait
 // but the waker, or the thread itself when its deadline has passed.
@@ -54,21 +54,24 @@ static int result_of(uint64_t word)
     return results[(word >> CAUSE_SHIFT) & 3];
 }
 
-// Whether a task, running or parked, has been cancelled by anybody. Seq_cst: told above.
-static bool cancelled(oai_task_t *task)
+// Whether a task, running or parked, has been cancelled and is not shielded. Seq_cst: told above.
+static inline bool cancelled(oai_task_t *task)
 {
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_seq_cst);
-    if (flags & OAI_TASK_SHIELDED)
-        return false;
-    return (flags & OAI_TASK_CANCELLED) ||
-           atomic_load_explicit(&oai_task_coord(task)->state, memory_order_seq_cst) ==
-               OAI_CANCELLING;
+    return OAI_UNLIKELY((flags & (OAI_TASK_CANCELLED | OAI_TASK_SHIELDED)) == OAI_TASK_CANCELLED);
+}
+
+static inline bool coord_cancelled(oai_task_t *task)
+{
+    // Seq_cst: as above.
+    return atomic_load_explicit(&oai_task_coord(task)->state, memory_order_seq_cst) ==
+           OAI_CANCELLING;
 }
 
 bool oai_wait_cancelled(void)
 {
     oai_task_t *task = oai_current();
-    return task && OAI_UNLIKELY(cancelled(task));
+    return task && cancelled(task);
 }
 
 bool oai_wait_expired(int64_t deadline)
@@ -86,29 +89,35 @@ uintptr_t oai_wait_self(void)
 
 int oai_wait_begin(oai_wait_t *wait, bool breakable)
 {
-    oai_task_t *task = oai_current();
+    oai_worker_t *worker = oai_self();
+    oai_task_t *task = worker ? worker->current : NULL;
+    wait->task = task;
+    wait->breakable = breakable;
     wait->linked = false;
     wait->result = 0;
+    if (!task)
+        return 0;
+    if (breakable && cancelled(task))
+        return -ECANCELED;
+    return OAI_LIKELY(oai_worker_can_leave(worker)) ? 0 : -ENOMEM;
+}
+
+void oai_wait_arm(oai_wait_t *wait)
+{
+    oai_task_t *task = wait->task;
     if (!task) {
-        wait->task = NULL;
         wait->word = UNBREAKABLE;
         atomic_init(&wait->futex, 0);
         atomic_init(&wait->thread_word, UNBREAKABLE);
-        return 0;
+        return;
     }
+    // Relaxed, all: the shield is the task's own, only the task itself begins a wait, and nobody
+    // writes between two waits.
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    if (breakable && (flags & OAI_TASK_SHIELDED))
-        breakable = false;
-    if (breakable && cancelled(task))
-        return -ECANCELED;
-    if (OAI_UNLIKELY(!oai_worker_can_leave(oai_self())))
-        return -ENOMEM;
-    // Relaxed, both: only the task itself begins a wait, and nobody writes between two waits.
+    bool breakable = wait->breakable && !(flags & OAI_TASK_SHIELDED);
     uint64_t number = (atomic_load_explicit(&task->word, memory_order_relaxed) >> NUMBER_SHIFT) + 1;
-    wait->task = task;
     wait->word = number << NUMBER_SHIFT | (breakable ? 0 : UNBREAKABLE);
     atomic_store_explicit(&task->word, wait->word, memory_order_relaxed);
-    return 0;
 }
 
 // One attempt of one claimer: `bits` are set if the wait `word` is unclaimed. Returns the word
@@ -245,7 +254,9 @@ void oai_wait_saved(oai_task_t *task)
         return;
     }
     // From here on the task may run elsewhere; what is looked at below is type-stable, and a
-    // number that has moved on makes the break miss.
-    if (!(word & (CLAIMED | UNBREAKABLE)) && OAI_UNLIKELY(cancelled(task)))
+    // number that has moved on makes the break miss. The state: the sweep of a coordinator that is
+    // being cancelled may have missed the flags of a task that was being made.
+    if (!(word & (CLAIMED | UNBREAKABLE)) &&
+        (cancelled(task) || OAI_UNLIKELY(coord_cancelled(task))))
         oai_wait_break(task, word, -ECANCELED);
 }

@@ -35,7 +35,8 @@ typedef struct oai_wait {
     oai_link_t link;       // in the object's list: under the object's lock. Free to use for whoever
                            //   has claimed the wait, until ready
     struct oai_task *task; // who waits; NULL: a plain thread. Constant after begin
-    uint64_t word;         // what the task's wait word is while nobody has claimed this wait
+    bool breakable;        // a cancel breaks it. Constant after begin
+    uint64_t word;         // what the wait word is while nobody has claimed this wait: since link
     void *data;            // where the element is or goes: written before it is linked
     int result;            // written by the waker between claim and ready
     bool linked;           // in the object's list: under the object's lock
@@ -47,8 +48,12 @@ typedef struct oai_wait {
 
 // Begins a wait of the calling task or thread. `breakable`: a cancel of the task breaks it.
 // Returns 0; -ECANCELED (breakable only) when the task is cancelled and not shielded; -ENOMEM when
-// there is no stack on which the worker could go on. A wait that was begun need not be parked.
+// there is no stack on which the worker could go on. A wait that was begun need not be linked.
 int oai_wait_begin(oai_wait_t *wait, bool breakable);
+
+// Gives a wait that was begun its number: from here on it can be claimed. oai_wait_link() does it;
+// for an object with room for one wait only, do it under that object's lock.
+void oai_wait_arm(oai_wait_t *wait);
 
 // Parks the caller until its wait, which is linked and whose object is unlocked, has been claimed
 // and is ready. Returns 0 when woken, -ECANCELED or -ETIMEDOUT: then the wait may still be linked.
@@ -82,7 +87,16 @@ typedef struct oai_waiters {
 
 static inline void oai_wait_link(oai_waiters_t *waiters, oai_wait_t *wait)
 {
+    oai_wait_arm(wait);
     oai_list_append(&waiters->list, &wait->link);
+    wait->linked = true;
+}
+
+// The same at the head, for one that was let go and has not got what it waited for.
+static inline void oai_wait_link_first(oai_waiters_t *waiters, oai_wait_t *wait)
+{
+    oai_wait_arm(wait);
+    oai_list_prepend(&waiters->list, &wait->link);
     wait->linked = true;
 }
 

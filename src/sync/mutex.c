@@ -92,8 +92,7 @@ static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, boo
         err = -ETIMEDOUT;
     } else if (beaten) {
         mutex->barges++;
-        oai_list_prepend(&mutex->waiters.list, &wait->link);
-        wait->linked = true;
+        oai_wait_link_first(&mutex->waiters, wait);
     } else {
         oai_wait_link(&mutex->waiters, wait);
     }
