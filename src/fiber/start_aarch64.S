@@ -13,10 +13,16 @@
     .cfi_startproc
     .cfi_undefined x30
 oai_fiber_start:
+    // The return address of a call, without the call: the code never returns, and an entry too many
+    // in the return predictor would make all returns of who is resumed from here miss. x16, so that
+    // the landing pads of functions accept it.
     mov x29, xzr
-    mov x30, xzr
-    blr x4
-    brk #1 // the code never returns
+    adr x30, .Lnever
+    mov x16, x4
+    br x16
+    nop // unwinders look before the return address
+.Lnever:
+    brk #1
     .cfi_endproc
     .size oai_fiber_start, . - oai_fiber_start
 

@@ -13,8 +13,14 @@
     .cfi_startproc
     .cfi_undefined rip
 oai_fiber_start:
-    call *%rax
-    ud2 // the code never returns
+    // The return address of a call, without the call: the code never returns, and an entry too many
+    // in the return predictor would make all returns of who is resumed from here miss.
+    leaq .Lnever(%rip), %r8
+    pushq %r8
+    jmp *%rax
+    nop // unwinders look one byte before the return address
+.Lnever:
+    ud2
     .cfi_endproc
     .size oai_fiber_start, . - oai_fiber_start
 

@@ -440,8 +440,7 @@ void oai_coord_stats(oa_coord_t *coord, oa_stats_t *out)
     oai_unlock(&coord->inject.lock);
     // Acquire, and ends before spawns: as in none_left(), so that alive is not negative.
     for (int i = 0; i < coord->workers; i++)
-        out->tasks_completed +=
-            atomic_load_explicit(&coord->worker[i].ended, memory_order_acquire);
+        out->tasks_completed += atomic_load_explicit(&coord->worker[i].ended, memory_order_acquire);
     for (int i = 0; i < coord->workers; i++) {
         oai_worker_t *worker = &coord->worker[i];
         out->tasks_spawned += atomic_load_explicit(&worker->spawned, memory_order_acquire);

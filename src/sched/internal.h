@@ -218,7 +218,7 @@ bool oai_worker_expire(oai_worker_t *worker);
 
 typedef enum oai_state {
     OAI_RUNNING = 0,
-    OAI_DRAINING = 1,  // nothing comes from outside
+    OAI_DRAINING = 1,   // nothing comes from outside
     OAI_CANCELLING = 2, // no task is begun, those that have are cancelled
 } oai_state_t;
 
@@ -268,7 +268,7 @@ bool oai_coord_admit(oa_coord_t *coord);
 uint64_t oai_coord_ids(uint64_t count);
 
 // A line for the log; never waits for a task.
-__attribute__((format(printf, 3, 4))) void oai_log(oa_coord_t *coord, int level,
-                                                   const char *format, ...);
+__attribute__((format(printf, 3, 4))) void oai_log(oa_coord_t *coord, int level, const char *format,
+                                                   ...);
 
 #endif

@@ -171,8 +171,8 @@ static oai_task_t *unpack_block(oai_runq_t *queue, oai_block_t *block)
     uint64_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
     oai_task_t *first = block->tasks[block->first];
     for (uint32_t i = 1; i < block->count; i++)
-        atomic_store_explicit(&queue->ring[tail++ & OAI_RING_MASK],
-                              block->tasks[block->first + i], memory_order_relaxed);
+        atomic_store_explicit(&queue->ring[tail++ & OAI_RING_MASK], block->tasks[block->first + i],
+                              memory_order_relaxed);
     // Release: pairs with a thief's acquire of tail.
     atomic_store_explicit(&queue->tail, tail, memory_order_release);
     recycle_block(queue, block);

@@ -45,11 +45,11 @@ typedef struct oai_runq {
     _Atomic uint32_t blocks;
     // The next place to put at. Written by the owner alone, read by thieves; only ever grows.
     _Alignas(OAI_CACHELINE) _Atomic uint64_t tail;
-    oai_lock_t lock;               // guards the two ends of the chain of blocks, and the blocks
-    oai_block_t *newest, *oldest;  // under `lock`
-    oai_block_t *behind;           // tasks that yielded: not in the chain, comes after all of it; under
-                                   //   `lock`
-    oai_block_t *spare;            // an empty block kept for the next overflow; the owner's alone
+    oai_lock_t lock;              // guards the two ends of the chain of blocks, and the blocks
+    oai_block_t *newest, *oldest; // under `lock`
+    oai_block_t *behind; // tasks that yielded: not in the chain, comes after all of it; under
+                         //   `lock`
+    oai_block_t *spare;  // an empty block kept for the next overflow; the owner's alone
     // Place i & OAI_RING_MASK holds task i while head <= i < tail. Written by the owner; a thief
     // may read a place that is being written again, but then its compare-exchange of head fails.
     _Atomic(oai_task_t *) ring[OAI_RING_SIZE];

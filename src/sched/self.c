@@ -5,8 +5,8 @@
 #include "sched/self.h"
 
 // Written by its own thread alone. Initial-exec: its offset is known when the library is loaded.
-__attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local struct oai_worker
-    *oai_self_worker;
+__attribute__((visibility("hidden"),
+               tls_model("initial-exec"))) _Thread_local struct oai_worker *oai_self_worker;
 
 #if OAI_TSAN
 #define OAI_NOT_TRACED __attribute__((no_sanitize("thread")))

@@ -63,7 +63,8 @@ static bool grow(oai_task_pool_t *pool)
     char *first = (char *)(((uintptr_t)base + OAI_SLAB_SIZE - 1) & ~(uintptr_t)(OAI_SLAB_SIZE - 1));
     for (size_t i = 0; i < count; i++) {
         oai_slab_t *slab = (oai_slab_t *)(void *)(first + i * OAI_SLAB_SIZE);
-        *slab = (oai_slab_t){.coord = pool->coord, .listed = true, .clean = true, .ticket = FIRST_TICKET};
+        *slab = (oai_slab_t){
+            .coord = pool->coord, .listed = true, .clean = true, .ticket = FIRST_TICKET};
         if (i == 0) {
             slab->map_base = base;
             slab->map_size = size;

@@ -46,8 +46,8 @@ typedef struct oai_task_pool {
     oa_coord_t *coord;
     oai_list_t partial, empty; // slabs with something free; slabs wholly free
     size_t empty_count;
-    _Atomic size_t dirty; // slabs wholly free that hold pages; written under the lock
-    size_t next_map;      // how many slabs the next mapping will have
+    _Atomic size_t dirty;        // slabs wholly free that hold pages; written under the lock
+    size_t next_map;             // how many slabs the next mapping will have
     _Atomic(oai_slab_t *) slabs; // all of them; grows only
 } oai_task_pool_t;
 

@@ -60,9 +60,10 @@ static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
 {
     bool earlier = false;
     // Relaxed: any spread will do.
-    unsigned shard = worker ? (unsigned)worker->id
-                            : atomic_fetch_add_explicit(&coord->next_shard, 1, memory_order_relaxed) %
-                                  (unsigned)coord->workers;
+    unsigned shard = worker
+                         ? (unsigned)worker->id
+                         : atomic_fetch_add_explicit(&coord->next_shard, 1, memory_order_relaxed) %
+                               (unsigned)coord->workers;
     int64_t expiry = oa_after(spec->delay);
     oai_sync_release(task);
     int err = oai_timers_delay(&coord->shards[shard], shard, task, expiry, &earlier);

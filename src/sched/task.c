@@ -36,9 +36,8 @@ static bool try_lock(oai_task_t *task, uint32_t *ticket)
 {
     // Acquire: pairs with the release of the last holder.
     return !(*ticket & OAI_TICKET_LOCKED) &&
-           atomic_compare_exchange_weak_explicit(&task->ticket, ticket,
-                                                 *ticket | OAI_TICKET_LOCKED, memory_order_acquire,
-                                                 memory_order_relaxed);
+           atomic_compare_exchange_weak_explicit(&task->ticket, ticket, *ticket | OAI_TICKET_LOCKED,
+                                                 memory_order_acquire, memory_order_relaxed);
 }
 
 // Locks the task of a handle; *ticket is what it was. NULL: the handle is stale.
@@ -178,8 +177,7 @@ static void free_task(oai_task_t *task, oai_worker_t *worker)
     if (OAI_UNLIKELY(flags & OAI_TASK_EXTRA))
         oai_os.free(task->extra);
     if (flags & OAI_TASK_NAMED) {
-        uint32_t next =
-            next_ticket(atomic_load_explicit(&task->ticket, memory_order_relaxed));
+        uint32_t next = next_ticket(atomic_load_explicit(&task->ticket, memory_order_relaxed));
         unlock(task, next);
         if (next == 0)
             return; // lost to the pool until the coordinator ends
@@ -293,13 +291,16 @@ static int look_at_joinable(oai_task_t *task, uint32_t ticket)
     return ticket & OAI_TICKET_ENDED ? 0 : -EINPROGRESS;
 }
 
-// A join from another coordinator or a plain thread was broken: the task is its joiner's still.
+// A join was broken: the task is its joiner's still, unless it has ended meanwhile and another has
+// joined or detached it.
 static int withdraw(oa_task_t *handle, int err)
 {
     uint32_t ticket;
     oai_task_t *task = lock_handle(handle, &ticket);
-    task->joiner = NULL;
-    unlock(task, ticket);
+    if (task) {
+        task->joiner = NULL;
+        unlock(task, ticket);
+    }
     return err;
 }
 

@@ -130,16 +130,15 @@ static uint64_t claim(_Atomic uint64_t *place, uint64_t word, uint64_t bits)
             return CLAIMED;
         // Acquire and release for who sets READY in the same exchange (a deadline, a cancel): the
         // registers of a task that was saved, and its own past. A claim alone would need neither.
-    } while (!atomic_compare_exchange_weak_explicit(place, &seen, seen | bits,
-                                                    memory_order_acq_rel, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(place, &seen, seen | bits, memory_order_acq_rel,
+                                                    memory_order_relaxed));
     return seen;
 }
 
 static int park_thread(oai_wait_t *wait, int64_t deadline)
 {
     // The thread's "registers" are its own affair; acquire and release as for a task.
-    uint64_t word =
-        atomic_fetch_or_explicit(&wait->thread_word, SAVED, memory_order_acq_rel);
+    uint64_t word = atomic_fetch_or_explicit(&wait->thread_word, SAVED, memory_order_acq_rel);
     // Acquire: pairs with the release in oai_wait_ready().
     while (!(word & READY) && atomic_load_explicit(&wait->futex, memory_order_acquire) == 0) {
         if (oai_os.futex_wait(&wait->futex, 0, deadline) != -ETIMEDOUT)

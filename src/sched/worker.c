@@ -165,10 +165,10 @@ static inline oai_task_t *next_task(oai_worker_t *worker)
 // ---- Stealing -----------------------------------------------------------------------------------
 
 enum {
-    WORTH_STEALING = 1500,  // ns that a task would have to wait for its own worker
-    SEARCH_TIME = 15000,    // ns that a searcher looks for work
-    SEARCH_PAUSES = 32,     // between two looks
-    FIRST_DOZE = 100000,    // ns
+    WORTH_STEALING = 1500, // ns that a task would have to wait for its own worker
+    SEARCH_TIME = 15000,   // ns that a searcher looks for work
+    SEARCH_PAUSES = 32,    // between two looks
+    FIRST_DOZE = 100000,   // ns
     LAST_DOZE = 1000000,
 };
 
@@ -322,12 +322,8 @@ oai_task_t *oai_worker_find(oai_worker_t *worker)
 // ---- Leaving and coming back ------------------------------------------------------------------------
 
 // On the stack to which the worker has gone on: what the one who left before needs.
-static void settle(void)
+static __attribute__((noinline)) void settle_left(oai_worker_t *worker, oai_task_t *left)
 {
-    oai_worker_t *worker = oai_self();
-    oai_task_t *left = worker->left;
-    if (!left)
-        return;
     worker->left = NULL;
     if (worker->left_why == OAI_LEAVE_PARK) {
         oai_wait_saved(left);
@@ -336,6 +332,13 @@ static void settle(void)
             push_last(worker, left);
         oai_idle_published(&worker->coord->idle);
     }
+}
+
+static inline void settle(void)
+{
+    oai_worker_t *worker = oai_self();
+    if (worker->left)
+        settle_left(worker, worker->left);
 }
 
 // The task's function has returned, or it must not begin: what follows is the loop's again.

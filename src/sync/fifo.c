@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "os/os.h"
 
@@ -46,15 +45,6 @@ void oai_fifo_destroy(oai_fifo_t *fifo)
     }
 }
 
-// Elements are mostly words.
-static inline void copy(void *to, const void *from, size_t size)
-{
-    if (size == sizeof(uint64_t))
-        memcpy(to, from, sizeof(uint64_t));
-    else if (size)
-        memcpy(to, from, size);
-}
-
 // The place behind the last element, in a segment made for it if need be; NULL: no memory.
 static char *grow(oai_fifo_t *fifo)
 {
@@ -90,7 +80,7 @@ int oai_fifo_push(oai_fifo_t *fifo, const void *elem)
         size_t index = fifo->count < left ? fifo->first + fifo->count : fifo->count - left;
         place = fifo->ring + index * fifo->elem_size;
     }
-    copy(place, elem, fifo->elem_size);
+    oai_fifo_copy(place, elem, fifo->elem_size);
     fifo->count++;
     return 0;
 }
@@ -113,7 +103,7 @@ void oai_fifo_pop(oai_fifo_t *fifo, void *elem)
 {
     char *base = unbounded(fifo) ? fifo->chain.head->elements : fifo->ring;
     if (elem)
-        copy(elem, base + fifo->first * fifo->elem_size, fifo->elem_size);
+        oai_fifo_copy(elem, base + fifo->first * fifo->elem_size, fifo->elem_size);
     fifo->count--;
     fifo->first++;
     if (unbounded(fifo)) {

@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 typedef struct oai_segment oai_segment_t;
 
@@ -29,6 +31,15 @@ typedef struct oai_fifo {
 // 0; -EINVAL: the size overflows; -ENOMEM.
 int oai_fifo_init(oai_fifo_t *fifo, size_t elem_size, size_t capacity);
 void oai_fifo_destroy(oai_fifo_t *fifo);
+
+// Copies an element. Most are words.
+static inline void oai_fifo_copy(void *to, const void *from, size_t size)
+{
+    if (size == sizeof(uint64_t))
+        memcpy(to, from, sizeof(uint64_t));
+    else if (size)
+        memcpy(to, from, size);
+}
 
 // Copies an element in. 0; -EAGAIN: full; -ENOMEM.
 int oai_fifo_push(oai_fifo_t *fifo, const void *elem);
