@@ -144,7 +144,8 @@ void oai_wait_saved(oai_task_t *task);
 // ---- A worker ----------------------------------------------------------------------------------
 
 enum {
-    OAI_TICK = 61, // dispatches between two looks at the timers, the injection queue, the oldest
+    OAI_TICK = 61, // dispatches between two looks at the timers and the injection queue
+    OAI_LOOKS_AN_OLDEST = 8, // of those until the task that waits longest in blocks has its turn
     OAI_NEXT_STREAK = 16, // dispatches of the next task in a row before the ring has its turn
 };
 
@@ -166,6 +167,7 @@ struct oai_worker {
     oai_task_t *left;    // who left for this stack, and why
     oai_leave_t left_why;
     int tick;            // dispatches until the next look around
+    unsigned looks;      // looks around so far
     int streak;          // dispatches of the next task in a row
     oai_task_t *pending; // to be run first by a fresh loop
     // Counters: written by the worker alone, read by anybody.

@@ -149,7 +149,9 @@ static __attribute__((noinline)) oai_task_t *look_around(oai_worker_t *worker)
     if (next != INT64_MAX) // this worker may be busy for long: somebody must wake for the timers
         oai_idle_sooner(&worker->coord->idle, next);
     take_injected(worker);
-    return oai_runq_pop_oldest(&worker->queue);
+    // Seldom: each time may open another subtree of a tree of tasks near its root, whose stacks then
+    // wait. Skynet held 13,400 stacks with every look, and holds 5,300 with one in eight.
+    return ++worker->looks % OAI_LOOKS_AN_OLDEST ? NULL : oai_runq_pop_oldest(&worker->queue);
 }
 
 static inline oai_task_t *next_task(oai_worker_t *worker)
