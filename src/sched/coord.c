@@ -54,8 +54,9 @@ bool oai_coord_try_end(oa_coord_t *coord)
     if (atomic_load_explicit(&coord->ended, memory_order_acquire))
         return true;
     oai_lock(&coord->inject.lock);
-    bool ends = !coord->held && !atomic_load_explicit(&coord->ended, memory_order_relaxed) &&
-                none_left(coord);
+    bool held = coord->held && coord->waits == 0;
+    bool ends =
+        !held && !atomic_load_explicit(&coord->ended, memory_order_relaxed) && none_left(coord);
     if (ends) {
         coord->inject.closed = true;
         atomic_store_explicit(&coord->ended, true, memory_order_release);
@@ -124,9 +125,12 @@ static int wait_over(oa_coord_t *coord, int64_t deadline)
         err = -ETIMEDOUT;
     else if (!over)
         oai_wait_arm(coord->waiter = &wait);
+    if (!over && !err)
+        coord->held = false; // another's wait may have given up since this one let go of it
     oai_unlock(&coord->inject.lock);
     if (over || err)
         return err;
+    oai_coord_try_end(coord);
     err = oai_wait_park(&wait, deadline);
     if (err) {
         oai_lock(&coord->inject.lock);
@@ -137,14 +141,11 @@ static int wait_over(oa_coord_t *coord, int64_t deadline)
     return err;
 }
 
-// A wait that gave up leaves the coordinator as it was, unless that has ended meanwhile.
-static void hold_again(oa_coord_t *coord)
+// While anybody waits for its end the coordinator does not live without tasks.
+static void count_wait(oa_coord_t *coord, int change)
 {
     oai_lock(&coord->inject.lock);
-    // Relaxed, both: they change under this lock.
-    if (!coord->waiter && !atomic_load_explicit(&coord->ended, memory_order_relaxed) &&
-        atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_RUNNING)
-        coord->held = true;
+    coord->waits += change;
     oai_unlock(&coord->inject.lock);
 }
 
@@ -155,13 +156,13 @@ int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
         return -EDEADLK;
     if (coord->lent)
         return -EINVAL;
-    oai_coord_release(coord);
+    count_wait(coord, 1);
     // When no task is left its threads need a moment, whatever the deadline.
-    if (atomic_load_explicit(&coord->ended, memory_order_acquire))
+    if (oai_coord_try_end(coord))
         deadline = OA_FOREVER;
     int err = wait_over(coord, deadline);
     if (err)
-        hold_again(coord);
+        count_wait(coord, -1); // a wait that gave up leaves the coordinator as it was
     return err;
 }
 

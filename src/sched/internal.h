@@ -144,9 +144,9 @@ void oai_wait_saved(oai_task_t *task);
 // ---- A worker ----------------------------------------------------------------------------------
 
 enum {
-    OAI_TICK = 61, // dispatches between two looks at the timers and the injection queue
+    OAI_TICK = 61,           // dispatches between two looks at the timers and the injection queue
     OAI_LOOKS_AN_OLDEST = 8, // of those until the task that waits longest in blocks has its turn
-    OAI_NEXT_STREAK = 16, // dispatches of the next task in a row before the ring has its turn
+    OAI_NEXT_STREAK = 16,    // dispatches of the next task in a row before the ring has its turn
 };
 
 // What the worker does for the one who left the stack before: the task has parked, or it yields.
@@ -233,7 +233,8 @@ struct oa_coord {
     // No task is left and none will come: written once, under the injection queue's lock. Release;
     // pairs with the acquire of the workers, who leave.
     _Atomic bool ended;
-    bool held;   // it lives without tasks: under the injection queue's lock
+    bool held;   // it lives without tasks while nobody waits: under the injection queue's lock
+    int waits;   // who is in oa_wait: under the same lock
     bool lent;   // worker 0 is the thread that called oa_run
     int workers; // constant, as all below but what has its own lock
     unsigned stack_class;
