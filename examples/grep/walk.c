@@ -96,18 +96,20 @@ static int compare_names(const void *a, const void *b)
     return strcmp((*left)->name, (*right)->name);
 }
 
-// What an entry is: 0 when it is to be searched, with *kind set.
-static int entry_kind(DIR *dir, const struct dirent *entry, enum kind *kind)
+// Whether an entry is to be searched; sets *kind.
+static bool is_wanted(int fd, const struct dirent64 *entry, enum kind *kind)
 {
     unsigned char type = entry->d_type;
+    if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+        return false;
     if (type == DT_UNKNOWN) {
         struct stat st;
-        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
-            return -1;
+        if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+            return false;
         type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISREG(st.st_mode) ? DT_REG : DT_LNK;
     }
     *kind = type == DT_DIR ? KIND_DIRECTORY : KIND_FILE;
-    return type == DT_DIR || type == DT_REG ? 0 : -1;
+    return type == DT_DIR || type == DT_REG;
 }
 
 struct list {
@@ -130,24 +132,25 @@ static bool list_add(struct list *list, struct node *node)
 }
 
 // Reads the entries of a directory into `list`. Returns 0 or an errno value.
-static int read_entries(DIR *dir, struct node *parent, struct list *list)
+static int read_entries(int fd, struct node *parent, struct list *list)
 {
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(dir);
-        enum kind kind;
-        if (!entry)
-            return errno;
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-            continue;
-        if (entry_kind(dir, entry, &kind))
-            continue;
-        struct node *node = node_make(parent, entry->d_name, kind);
-        if (!node || !list_add(list, node)) {
-            free(node);
-            return ENOMEM;
+    _Alignas(struct dirent64) char buffer[32 << 10];
+    ssize_t size;
+    while ((size = getdents64(fd, buffer, sizeof buffer)) > 0) {
+        for (char *p = buffer; p < buffer + size;) {
+            const struct dirent64 *entry = (void *)p;
+            enum kind kind;
+            p += entry->d_reclen;
+            if (!is_wanted(fd, entry, &kind))
+                continue;
+            struct node *node = node_make(parent, entry->d_name, kind);
+            if (!node || !list_add(list, node)) {
+                free(node);
+                return ENOMEM;
+            }
         }
     }
+    return size == 0 || errno == ENOENT ? 0 : errno; // ENOENT: it was removed meanwhile
 }
 
 // Lists the directory into `list` while it holds one of the permits for open files.
@@ -163,14 +166,11 @@ static int list_directory(struct node *node, struct list *list)
     }
     int flags = O_RDONLY | O_DIRECTORY | (node->parent ? O_NOFOLLOW : 0);
     int fd = open_path(path, flags);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir) {
-        error = read_entries(dir, node, list);
-        closedir(dir);
+    if (fd >= 0) {
+        error = read_entries(fd, node, list);
+        close(fd);
     } else {
-        error = fd < 0 ? -fd : ENOMEM;
-        if (fd >= 0)
-            close(fd);
+        error = -fd;
     }
     oa_sem_release(&options.open_files);
     free(path);

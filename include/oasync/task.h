@@ -53,8 +53,9 @@ typedef struct oa_config {
     int max_workers;   // OS threads that run tasks; 0: $OASYNC_WORKERS, else the CPUs that this
                        //   process may use (affinity mask and every level of cgroup quota)
     int log_level;     // the least level that is logged; 0: $OASYNC_LOG, else OA_LOG_WARN
-    size_t stack_size; // bytes of a task's stack, its guard (at most a quarter) included, reserved
-                       //   and not committed; at least 4096, rounded up; 0: 256 KiB
+    size_t stack_size; // bytes of stack that a task may use, reserved and not committed; rounded
+                       //   up, 4 KiB to nearly 1 GiB; 0: 256 KiB reserved, guard included, of
+                       //   which 188 KiB may be used
     void (*log)(void *log_arg, int level, const char *line); // gets each line, without a newline,
                                                              //   from any thread; NULL: stderr
     void *log_arg;                                           // its first argument

@@ -125,12 +125,9 @@ static int wait_over(oa_coord_t *coord, int64_t deadline)
         err = -ETIMEDOUT;
     else if (!over)
         oai_wait_arm(coord->waiter = &wait);
-    if (!over && !err)
-        coord->held = false; // another's wait may have given up since this one let go of it
     oai_unlock(&coord->inject.lock);
     if (over || err)
         return err;
-    oai_coord_try_end(coord);
     err = oai_wait_park(&wait, deadline);
     if (err) {
         oai_lock(&coord->inject.lock);

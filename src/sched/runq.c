@@ -91,10 +91,13 @@ static oai_block_t *take_block(oai_runq_t *queue, bool owner)
 // Owner: an emptied block is kept for the next overflow, or freed.
 static void recycle_block(oai_runq_t *queue, oai_block_t *block)
 {
-    if (queue->spare)
+    oai_sync_release(block);
+    if (queue->spare) {
+        oai_sync_acquire(block);
         oai_os.free(block);
-    else
+    } else {
         queue->spare = block;
+    }
 }
 
 // Owner: an empty block; NULL when there is no memory.
@@ -102,7 +105,9 @@ static oai_block_t *new_block(oai_runq_t *queue)
 {
     oai_block_t *block = queue->spare;
     queue->spare = NULL;
-    if (!block)
+    if (block)
+        oai_sync_acquire(block);
+    else
         block = oai_os.alloc(sizeof *block);
     if (block)
         block->first = block->count = 0;
@@ -119,6 +124,7 @@ bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task)
         return false;
     oai_lock(&queue->lock);
     oai_block_t *behind = queue->behind;
+    oai_sync_release(fresh);
     if (!behind) {
         behind = queue->behind = fresh;
         count_blocks(queue, 1);
@@ -130,7 +136,7 @@ bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task)
     }
     oai_unlock(&queue->lock);
     if (behind != fresh)
-        queue->spare = fresh;
+        recycle_block(queue, fresh);
     return true;
 }
 
@@ -147,7 +153,7 @@ static bool shed_half(oai_runq_t *queue, uint64_t head)
     // Relaxed, as in oai_runq_pop().
     if (!atomic_compare_exchange_strong_explicit(&queue->head, &head, head + OAI_BLOCK_SIZE,
                                                  memory_order_relaxed, memory_order_relaxed)) {
-        queue->spare = block;
+        recycle_block(queue, block);
         return true;
     }
     block->count = OAI_BLOCK_SIZE;
@@ -211,8 +217,10 @@ oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue)
             block = NULL;
     }
     oai_unlock(&queue->lock);
-    if (block)
+    if (block) {
+        oai_sync_acquire(block);
         recycle_block(queue, block);
+    }
     return task;
 }
 

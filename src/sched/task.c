@@ -431,8 +431,11 @@ void oai_task_cancel_any(oai_task_t *task)
 bool oa_cancelled(void)
 {
     oai_task_t *task = oai_current();
-    // Relaxed: whoever has to be sure waits.
-    return task && (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED);
+    // Relaxed, both: whoever has to be sure waits.
+    return task &&
+           ((atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
+            atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
+                OAI_CANCELLING);
 }
 
 bool oa_shield(bool on)

@@ -80,9 +80,9 @@ uintptr_t oai_wait_self(void);
 
 typedef struct oai_waiters {
     oai_list_t list; // of the waits that can still be claimed, and of broken ones
-    // Waits that were broken and that a claimer has found so and taken off the list: their waiters
-    // have yet to come for the lock.
-    uint32_t broken;
+    // Waiters off the list that will come for the lock again: those whose waits were broken and then
+    // found so by a claimer, and those that were only told to try again.
+    uint32_t coming;
 } oai_waiters_t;
 
 static inline void oai_wait_link(oai_waiters_t *waiters, oai_wait_t *wait)
@@ -106,7 +106,7 @@ static inline void oai_wait_unlink(oai_waiters_t *waiters, oai_wait_t *wait)
     if (wait->linked)
         oai_list_remove(&waiters->list, &wait->link);
     else
-        waiters->broken--;
+        waiters->coming--;
     wait->linked = false;
 }
 
@@ -120,7 +120,7 @@ static inline oai_wait_t *oai_wait_claim_first(oai_waiters_t *waiters)
         wait->linked = false;
         if (oai_wait_claim(wait))
             return wait;
-        waiters->broken++;
+        waiters->coming++;
     }
     return NULL;
 }
@@ -129,7 +129,7 @@ static inline oai_wait_t *oai_wait_claim_first(oai_waiters_t *waiters)
 // destroyed. Who was let go will not.
 static inline bool oai_wait_busy(const oai_waiters_t *waiters)
 {
-    return !oai_list_empty(&waiters->list) || waiters->broken != 0;
+    return !oai_list_empty(&waiters->list) || waiters->coming != 0;
 }
 
 // Claims all waiters, gives each the result, and appends them to `claimed`, the caller's own list,

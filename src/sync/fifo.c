@@ -70,6 +70,10 @@ int oai_fifo_push(oai_fifo_t *fifo, const void *elem)
 {
     if (fifo->count == fifo->capacity)
         return -EAGAIN;
+    if (fifo->elem_size == 0) {
+        fifo->count++;
+        return 0;
+    }
     char *place;
     if (unbounded(fifo)) {
         place = grow(fifo);
@@ -101,6 +105,10 @@ static void shrink(oai_fifo_t *fifo)
 
 void oai_fifo_pop(oai_fifo_t *fifo, void *elem)
 {
+    if (fifo->elem_size == 0) {
+        fifo->count--;
+        return;
+    }
     char *base = unbounded(fifo) ? fifo->chain.head->elements : fifo->ring;
     if (elem)
         oai_fifo_copy(elem, base + fifo->first * fifo->elem_size, fifo->elem_size);

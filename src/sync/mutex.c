@@ -83,6 +83,7 @@ static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, boo
     uintptr_t self = (uintptr_t)wait->data;
     int err = -EINPROGRESS;
     oai_lock(&mutex->lock);
+    mutex->waiters.coming -= beaten;
     // WAITERS first: an unlock either sees it and comes for the lock, or has freed the mutex.
     atomic_fetch_or_explicit(&mutex->word, WAITERS, memory_order_relaxed);
     if (try_take(mutex, self)) {
@@ -107,12 +108,15 @@ static int give_up(mutex_state_t *mutex, int err)
 {
     oai_wait_t *next = NULL;
     oai_lock(&mutex->lock);
+    mutex->waiters.coming--;
     // Relaxed: nothing of ours is protected; the word only tells whether it is free.
     if (!(atomic_load_explicit(&mutex->word, memory_order_relaxed) & ~WAITERS))
         next = oai_wait_claim_first(&mutex->waiters);
     set_waiters(mutex);
-    if (next)
+    if (next) {
         next->result = TRY_AGAIN;
+        mutex->waiters.coming++;
+    }
     oai_unlock(&mutex->lock);
     if (next)
         oai_wait_ready(next);
@@ -141,8 +145,6 @@ static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uin
             return beaten ? give_up(mutex, err) : err;
         wait.data = (void *)self;
         err = enqueue(mutex, &wait, deadline, beaten);
-        if (err == -ETIMEDOUT && beaten)
-            return give_up(mutex, err);
         if (err != -EINPROGRESS)
             return err;
         err = oai_wait_park(&wait, deadline);
@@ -187,6 +189,8 @@ static bool unlock_slow(mutex_state_t *mutex)
         wait->result = hand_over ? HANDED_OVER : TRY_AGAIN;
         if (hand_over)
             mutex->barges = 0;
+        else
+            mutex->waiters.coming++;
         if (!oai_list_empty(&mutex->waiters.list))
             next |= WAITERS;
         // A store: while it is held and `lock` is too, nobody else writes the word. Release: pairs

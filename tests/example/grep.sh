@@ -16,10 +16,17 @@ fail() {
     failures=$((failures + 1))
 }
 
+# Takes out of found.errors what Valgrind says of a system call that it does not know.
+without_valgrind() {
+    sed '/^--[0-9]*-- /d' "$work/found.errors" >"$work/found.rest"
+    mv "$work/found.rest" "$work/found.errors"
+}
+
 # Runs oagrep; its status in $status, its output in $work/found and $work/found.errors.
 run() {
     status=0
     $OA_LAUNCHER "$oagrep" "$@" >"$work/found" 2>"$work/found.errors" </dev/null || status=$?
+    without_valgrind
 }
 
 # same ARGUMENTS: grep -rI and oagrep print the same lines, in whatever order, and end with the same status.
@@ -142,6 +149,7 @@ if [ "$(id -u)" -eq 0 ]; then
     if command -v setpriv >/dev/null && setpriv --reuid 65534 --clear-groups test -x "$oagrep" 2>/dev/null; then
         status=0
         setpriv --reuid 65534 --clear-groups $OA_LAUNCHER "$oagrep" -c foo tree/a >found 2>found.errors || status=$?
+        without_valgrind
         setpriv --reuid 65534 --clear-groups grep -rI -c foo tree/a 2>/dev/null | sort >expected || :
         [ $status -eq 2 ] || fail "unreadable: status $status"
         sort found | cmp -s expected - || fail "unreadable: other counts than grep"
