@@ -145,7 +145,7 @@ void oai_wait_saved(oai_task_t *task);
 
 enum {
     OAI_TICK = 61,           // dispatches between two looks at the timers and the injection queue
-    OAI_LOOKS_AN_OLDEST = 8, // of those until the task that waits longest in blocks has its turn
+    OAI_LOOKS_AN_OLDEST = 4, // of those until the task that waits longest in blocks has its turn
     OAI_NEXT_STREAK = 16,    // dispatches of the next task in a row before the ring has its turn
 };
 

@@ -122,6 +122,7 @@ bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task)
     oai_block_t *fresh = new_block(queue);
     if (!fresh)
         return false;
+    oai_sync_release(fresh); // it may be taken while it is `behind`
     oai_lock(&queue->lock);
     oai_block_t *behind = queue->behind;
     oai_sync_release(fresh);
@@ -202,13 +203,13 @@ oai_task_t *oai_runq_refill(oai_runq_t *queue)
     return block ? unpack_block(queue, block) : NULL;
 }
 
-oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue)
+oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue, bool patient)
 {
     if (atomic_load_explicit(&queue->blocks, memory_order_relaxed) == 0)
         return NULL;
     oai_task_t *task = NULL;
     oai_lock(&queue->lock);
-    oai_block_t *block = longest_waiting(queue);
+    oai_block_t *block = patient && !queue->behind ? NULL : longest_waiting(queue);
     if (block) {
         task = block->tasks[block->first++];
         if (--block->count == 0)

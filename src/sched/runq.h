@@ -64,8 +64,9 @@ void oai_runq_destroy(oai_runq_t *queue);
 // none, or no memory for one more: then it is to be put last.
 bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task);
 
-// Owner: takes the first task of the oldest block; NULL when there is no block.
-oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue);
+// Owner: takes the first task of the oldest block; NULL when there is no block. `patient`: only when
+// somebody waits behind the blocks.
+oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue, bool patient);
 
 // Thief: takes the oldest block of `victim` or half of its ring, returns the first task of it and
 // leaves the rest in `mine`, the thief's own queue, whose ring must be empty. NULL when there was

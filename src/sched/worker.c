@@ -149,9 +149,10 @@ static __attribute__((noinline)) oai_task_t *look_around(oai_worker_t *worker)
     if (next != INT64_MAX) // this worker may be busy for long: somebody must wake for the timers
         oai_idle_sooner(&worker->coord->idle, next);
     take_injected(worker);
-    // Seldom: each time may open another subtree of a tree of tasks near its root, whose stacks then
-    // wait. Skynet held 13,400 stacks with every look, and holds 5,300 with one in eight.
-    return ++worker->looks % OAI_LOOKS_AN_OLDEST ? NULL : oai_runq_pop_oldest(&worker->queue);
+    // Seldom, unless somebody has yielded: each time may open another subtree of a tree of tasks near
+    // its root, whose stacks then wait. Skynet held 13,400 stacks with every look, and holds 4,400
+    // with one in four.
+    return oai_runq_pop_oldest(&worker->queue, ++worker->looks % OAI_LOOKS_AN_OLDEST != 0);
 }
 
 static inline oai_task_t *next_task(oai_worker_t *worker)
@@ -453,11 +454,17 @@ bool oai_worker_can_leave(oai_worker_t *worker)
     return true;
 }
 
+// The loop takes the next task itself.
+static oai_task_t *take_along(oai_worker_t *worker, bool *alone)
+{
+    *alone = oai_runq_length(&worker->queue) == 0;
+    return NULL;
+}
+
 // Leaves for the loop; returns when the task is resumed.
 static void leave_for(oai_worker_t *worker, oai_task_t *task, oai_task_t *next)
 {
-    if (next) // the loop takes it again
-        push_last(worker, next);
+    (void)next;
     oai_switch(&task->context, &worker->native);
 }
 
@@ -545,6 +552,14 @@ bool oai_worker_can_leave(oai_worker_t *worker)
     return true;
 }
 
+// The task to go on with, if there is one; *alone: there is none.
+static inline oai_task_t *take_along(oai_worker_t *worker, bool *alone)
+{
+    oai_task_t *next = pop(worker);
+    *alone = next == NULL;
+    return next;
+}
+
 // Leaves for the next task, or for a fresh loop; returns when the task is resumed.
 static inline void leave_for(oai_worker_t *worker, oai_task_t *task, oai_task_t *next)
 {
@@ -568,10 +583,13 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
 {
     oai_task_t *task = worker->current;
     // When it is time to look around a fresh loop does it, not deep on the stack of this task.
-    bool quick = worker->tick > 1;
-    oai_task_t *next = quick ? pop(worker) : NULL;
-    worker->tick -= quick;
-    if (quick && !next && why == OAI_LEAVE_YIELD)
+    bool alone = false;
+    oai_task_t *next = NULL;
+    if (worker->tick > 1) {
+        worker->tick--;
+        next = take_along(worker, &alone);
+    }
+    if (alone && why == OAI_LEAVE_YIELD)
         return; // nobody else is here
     if (why == OAI_LEAVE_PARK)
         count(&worker->parks);
