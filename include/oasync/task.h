@@ -82,7 +82,6 @@ typedef struct oa_config {
 //  -E2BIG   config is larger than this library knows and its tail is not zero;
 //  -EPERM   the caller is a task;
 //  -EAGAIN  an OS thread could not be made;
-//  -EMFILE  a descriptor could not be made;
 //  -ENOMEM  there is no memory.
 // After an error the first task has not run and nothing is left behind.
 int oa_run_config(const oa_config_t *config);
@@ -95,7 +94,6 @@ int oa_run_config(const oa_config_t *config);
 //  -EINVAL  coord, config or its fn is NULL, the size is too small, or a field is out of range;
 //  -E2BIG   config is larger than this library knows and its tail is not zero;
 //  -EAGAIN  an OS thread could not be made;
-//  -EMFILE  a descriptor could not be made;
 //  -ENOMEM  there is no memory.
 int oa_start_config(oa_coord_t **coord, const oa_config_t *config);
 
@@ -181,7 +179,7 @@ typedef struct oa_spec {
 
 // As the argument of oa_go: the task gets a copy of this lvalue or compound literal.
 // oa_go(foo, oa_val(i)); oa_go(foo, oa_val((struct point){1, 2})).
-#define oa_val(...) &(__VA_ARGS__), .copy = sizeof(__VA_ARGS__)
+#define oa_val(...) (void *)&(__VA_ARGS__), .copy = sizeof(__VA_ARGS__)
 #endif
 
 // Spawns a task. Either spec->fn runs or, where the task is never to run (an error here, a cancel
@@ -267,8 +265,8 @@ int oa_sleep_until(int64_t deadline);
 // Any thread; never waits.
 oa_task_t *oa_self(void);
 
-// The number of a task: never 0, and never given to another task of the process. 0 for NULL, for a
-// stale handle, and when the task has ended.
+// The number of a task: never 0, and never given to another task of the process. 0 for a stale
+// handle or NULL. A task that has ended keeps its number until it is joined or detached.
 // Any thread; never waits.
 uint64_t oa_task_id(oa_task_t *task);
 

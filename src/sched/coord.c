@@ -167,9 +167,15 @@ int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
 
 static void work(oai_worker_t *worker)
 {
+    // Tasks begin with the default floating-point control, whatever the lent thread's is.
+    oai_fpctl_t fp;
+    bool fp_changed = oai_fpctl_changed(&fp);
+    oai_fpctl_default();
     oai_self_set(worker);
     oai_worker_run(worker);
     oai_self_set(NULL);
+    if (fp_changed)
+        oai_fpctl_set(&fp);
 }
 
 static void thread_main(void *arg)

@@ -77,7 +77,7 @@ void oai_idle_announce(oai_idle_t *idle, oai_sleeper_t *self, bool doze);
 void oai_idle_stay(oai_idle_t *idle, oai_sleeper_t *self);
 
 // Sleeps until it is woken or, at the latest, until `until` (ns, INT64_MAX: for ever); the sentry
-// also until the earliest of the `shards` timers' next expiries, which `next_expiry` tells.
+// also until the earliest expiry of all timers, which `next_expiry` tells.
 // Afterwards it is no sleeper. It searches (self->searching) if it was woken to.
 void oai_idle_sleep(oai_idle_t *idle, oai_sleeper_t *self, int64_t until,
                     int64_t (*next_expiry)(void *), void *context);

@@ -122,10 +122,9 @@ bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task)
     oai_block_t *fresh = new_block(queue);
     if (!fresh)
         return false;
-    oai_sync_release(fresh); // it may be taken while it is `behind`
     oai_lock(&queue->lock);
     oai_block_t *behind = queue->behind;
-    oai_sync_release(fresh);
+    oai_sync_release(fresh); // it may be taken while it is `behind`
     if (!behind) {
         behind = queue->behind = fresh;
         count_blocks(queue, 1);

@@ -69,7 +69,7 @@ bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task);
 oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue, bool patient);
 
 // Thief: takes the oldest block of `victim` or half of its ring, returns the first task of it and
-// leaves the rest in `mine`, the thief's own queue, whose ring must be empty. NULL when there was
+// leaves the rest in `mine`, the thief's own queue, whose ring needs room for a block. NULL when there was
 // nothing or others were quicker. The slot of the next task is left alone.
 oai_task_t *oai_runq_steal(oai_runq_t *victim, oai_runq_t *mine);
 

@@ -137,6 +137,7 @@ static void give_slot(oai_task_pool_t *pool, oai_task_t *task)
     task->next = slab->free;
     slab->free = task;
     slab->free_count++;
+    OAI_ASSERT(slab->free_count <= atomic_load_explicit(&slab->carved, memory_order_relaxed));
     if (!slab->listed) {
         oai_list_prepend(&pool->partial, &slab->link);
         slab->listed = true;

@@ -327,6 +327,7 @@ oai_task_t *oai_worker_find(oai_worker_t *worker)
 // On the stack to which the worker has gone on: what the one who left before needs.
 static __attribute__((noinline)) void settle_left(oai_worker_t *worker, oai_task_t *left)
 {
+    OAI_ASSERT(left->stack && left != worker->current);
     worker->left = NULL;
     if (worker->left_why == OAI_LEAVE_PARK) {
         oai_wait_saved(left);
@@ -582,6 +583,7 @@ static inline void leave_for(oai_worker_t *worker, oai_task_t *task, oai_task_t 
 void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
 {
     oai_task_t *task = worker->current;
+    OAI_ASSERT(task && !worker->left && !worker->pending);
     // When it is time to look around a fresh loop does it, not deep on the stack of this task.
     bool alone = false;
     oai_task_t *next = NULL;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "base/assert.h"
 #include "sched/sched.h"
 #include "sched/wait.h"
 #include "sync/word.h"
@@ -48,6 +49,7 @@ void oai_group_leave(oa_group_t *given, oai_link_t *member)
     group_state_t *group = state_of(given);
     oai_list_t claimed = {NULL, NULL};
     uint64_t word = oai_word_lock(&group->word);
+    OAI_ASSERT((word & OAI_WORD_COUNT) != 0 && !oai_list_empty(&group->members));
     oai_list_remove(&group->members, member);
     word--;
     if ((word & OAI_WORD_COUNT) == 0)

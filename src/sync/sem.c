@@ -6,6 +6,7 @@
 // count stays 0 while anybody waits, so that nobody overtakes.
 #include <errno.h>
 
+#include "base/assert.h"
 #include "base/lock.h"
 #include "oasync/sync.h"
 #include "sched/wait.h"
@@ -98,6 +99,7 @@ static int release_slow(sem_state_t *sem)
 {
     uint64_t word = oai_word_lock(&sem->word);
     oai_wait_t *wait = oai_wait_claim_first(&sem->waiters);
+    OAI_ASSERT(!wait || (word & OAI_WORD_COUNT) == 0); // nobody waits while there are permits
     bool full = !wait && (word & OAI_WORD_COUNT) == INT32_MAX;
     if (!wait && !full)
         word++;

@@ -40,12 +40,21 @@ static void nothing(void *arg)
     (void)arg;
 }
 
+static uint64_t parks(void)
+{
+    oa_stats_t stats = OA_STATS_INIT;
+    CHECK_EQ(oa_stats(NULL, &stats), 0);
+    return stats.parks;
+}
+
 // Parks a task in `fn` and cancels it; on one worker it does not run before the caller waits.
 static oa_task_t *park_and_cancel(oa_fn *fn)
 {
     oa_task_t *task;
+    uint64_t before = parks();
     CHECK_EQ(oa_go(fn, .task = &task), 0);
-    CHECK_EQ(oa_sleep(OA_MILLISECOND), 0);
+    while (parks() == before)
+        oa_yield();
     CHECK_EQ(oa_cancel(task), 0);
     return task;
 }
