@@ -24,8 +24,8 @@ typedef struct oa_stats {
     uint64_t parks;           // times that a task waited (a yield is no wait), counted when whoever
                               //   is to wake it can already see it
     uint64_t stacks_in_use;   // held by parked tasks and by the workers' loops
-    uint64_t stacks_peak;     // the most that were ever in use, or at hand in workers' caches, at once
-    uint64_t stacks_mapped;   // bytes of address space reserved for stacks now
+    uint64_t stacks_peak; // the most that were ever in use, or at hand in workers' caches, at once
+    uint64_t stacks_mapped; // bytes of address space reserved for stacks now
 } oa_stats_t;
 
 #define OA_STATS_INIT {sizeof(oa_stats_t), 0, 0, 0, 0, 0, 0, 0, 0, 0}
