@@ -10,7 +10,7 @@ ulimit -c 0
 export OA_REQUIRE_TOOLS=1
 unset OA_TEST_SCALE OASYNC_WORKERS OASYNC_LOG
 
-legs=(static release debug clang clang-debug own-stacks asan asan-clang tsan valgrind aarch64 model)
+legs=(static release debug clang clang-debug own-stacks asan asan-clang tsan tsan-scheduler valgrind aarch64 model)
 jobs=$(nproc)
 logs=build/check
 passed=0

@@ -67,7 +67,7 @@ OAI_ALWAYS_INLINE void oai_departing(oai_context_t *save, oai_context_t *to,
 #endif
 #if OAI_TSAN
     // 1: no synchronisation by the switch itself.
-    __tsan_switch_to_fiber(atomic_load_explicit(&to->fiber, memory_order_relaxed), 1);
+    __tsan_switch_to_fiber(atomic_load_explicit(&to->fiber, memory_order_relaxed), OAI_TSAN_SWITCH);
 #endif
     (void)save, (void)to, (void)fresh;
 }

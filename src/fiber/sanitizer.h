@@ -28,6 +28,15 @@
 #define OAI_TSAN 0
 #endif
 
+// What a switch is to TSan. 1: no synchronisation, so that races between tasks of one worker are seen;
+// the scheduler, whose data go from fiber to fiber on one thread, must not be looked into then. 0: as
+// if one thread went on; races within the scheduler are seen, those between tasks of one worker not.
+#ifdef OAI_TSAN_SCHEDULER
+#define OAI_TSAN_SWITCH 0
+#else
+#define OAI_TSAN_SWITCH 1
+#endif
+
 // 1: every task has its own stack (and TSan fiber) from its start, and each worker keeps one loop
 // that is never left behind. On a loop's fiber, program order would hide every race between the
 // tasks of one worker, and abandoned loops overflow TSan's shadow stack.

@@ -100,6 +100,7 @@ oai_stack_t *oai_stack_renew(oai_stack_cache_t *cache, oai_stack_t *stack)
         return NULL;
     }
     stack = make_header(&slot);
+    oai_sync_release(stack); // to oai_stack_pool_give(), by whichever worker its task ends on
 #endif
     return stack;
 }

@@ -247,6 +247,7 @@ void oai_stack_pool_give(oai_stack_pool_t *pool, oai_stack_t *const *stacks, uin
 {
     oai_lock(&pool->lock);
     for (uint32_t i = 0; i < n; i++) {
+        oai_sync_acquire(stacks[i]);
         chunk_t *chunk = stacks[i]->chunk;
         chunk->free[chunk->count++] = (uint16_t)stacks[i]->index;
         rehome(pool, chunk);
