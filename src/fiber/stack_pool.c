@@ -418,6 +418,13 @@ void oai_stack_pool_destroy(oai_stack_pool_t *pool)
             }
         }
     }
+    // What could not be unmapped stays mapped; nothing else is lost with it.
+    for (unsigned cls = 0; cls < OAI_STACK_CLASSES; cls++) {
+        for (chunk_t *chunk = pool->shelves[cls].all, *next; chunk != NULL; chunk = next) {
+            next = chunk->next;
+            oai_os.free(chunk);
+        }
+    }
     memset(pool, 0, sizeof *pool);
 }
 

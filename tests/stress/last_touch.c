@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// last_touch.c - who has been let go may overwrite the object at once: mutex, semaphore, group and join, let go by a task of
+// another coordinator, by one on another worker, and by a plain thread. An argument gives the number of rounds.
+// ctest: timeout=60
+#include "stress/support.h"
+
+static oa_coord_t *home;    // of the waiter
+static oa_coord_t *other;   // of the waker
+static _Atomic(void *) box; // what the waker is to do next
+static atomic_bool held;    // the waker holds the mutex
+static atomic_bool stop;
+static oa_fn *volatile act; // what it does
+
+static void relax(int *spins)
+{
+    if (++*spins % 64 == 0) {
+        oa_yield();
+        sched_yield(); // there may be more threads than CPUs
+    }
+}
+
+// The waker: as a task or in a plain thread.
+static void waker(void *arg)
+{
+    uint64_t random = (uintptr_t)arg;
+    int spins = 0;
+    while (!atomic_load(&stop)) {
+        void *object = atomic_exchange(&box, NULL);
+        if (object == NULL) {
+            relax(&spins);
+            continue;
+        }
+        dawdle(&random);
+        act(object);
+    }
+}
+
+static void unlock(void *object)
+{
+    uint64_t random = (uintptr_t)object;
+    CHECK_EQ(oa_mutex_lock(object), 0);
+    atomic_store(&held, true);
+    dawdle(&random);
+    CHECK_EQ(oa_mutex_unlock(object), 0);
+}
+
+static void release(void *object)
+{
+    CHECK_EQ(oa_sem_release(object), 0);
+}
+
+// Ends the task of this handle by a drop in the calling thread.
+static void drop(void *object)
+{
+    CHECK_EQ(oa_cancel(object), 0);
+}
+
+static void drop_detached(void *object)
+{
+    CHECK_EQ(oa_cancel(object), 0);
+    CHECK_EQ(oa_detach(object), 0);
+}
+
+// Overwrites the object and sees that nobody writes to it any more.
+static void overwrite(void *object, size_t size, uint64_t *random)
+{
+    volatile unsigned char *bytes = object;
+    memset(object, 0xa5, size);
+    __asm__ volatile("" ::: "memory");
+    dawdle(random);
+    for (size_t i = 0; i < size; i++)
+        CHECK_EQ(bytes[i], 0xa5);
+}
+
+// What the library's own frames have left below is overwritten too.
+static __attribute__((noinline)) void scribble(void)
+{
+    volatile char frame[768];
+    memset((void *)(uintptr_t)frame, 0x5a, sizeof frame);
+}
+
+static void mutex_round(uint64_t *random)
+{
+    oa_mutex_t mutex = OA_MUTEX_INIT;
+    int spins = 0;
+    act = unlock;
+    atomic_store(&held, false);
+    atomic_store(&box, &mutex);
+    while (!atomic_load(&held))
+        relax(&spins);
+    dawdle(random);
+    CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    overwrite(&mutex, sizeof mutex, random);
+}
+
+static void sem_round(uint64_t *random)
+{
+    oa_sem_t sem = OA_SEM_INIT(0);
+    act = release;
+    atomic_store(&box, &sem);
+    dawdle(random);
+    CHECK_EQ(oa_sem_acquire(&sem), 0);
+    overwrite(&sem, sizeof sem, random);
+}
+
+static void group_dropped_round(uint64_t *random)
+{
+    oa_group_t group = OA_GROUP_INIT;
+    oa_task_t *task;
+    act = drop_detached;
+    CHECK_EQ(oa_go(nothing, .group = &group, .task = &task, .coord = home, .delay = OA_MINUTE), 0);
+    atomic_store(&box, task);
+    dawdle(random);
+    CHECK_EQ(oa_group_wait(&group), 0);
+    overwrite(&group, sizeof group, random);
+    while (oa_cancel(task) == 0) // the waker has still to detach it
+        oa_yield();
+}
+
+static void group_ended_round(uint64_t *random)
+{
+    oa_group_t group = OA_GROUP_INIT;
+    CHECK_EQ(oa_go(nothing, .group = &group, .coord = other), 0);
+    dawdle(random);
+    CHECK_EQ(oa_group_wait(&group), 0);
+    overwrite(&group, sizeof group, random);
+}
+
+static void join_dropped_round(uint64_t *random)
+{
+    oa_task_t *task;
+    act = drop;
+    CHECK_EQ(oa_go(nothing, .task = &task, .coord = home, .delay = OA_MINUTE), 0);
+    atomic_store(&box, task);
+    dawdle(random);
+    CHECK_EQ(oa_join(task), 0);
+    scribble();
+}
+
+static void join_ended_round(uint64_t *random)
+{
+    oa_task_t *task;
+    CHECK_EQ(oa_go(nothing, .task = &task, .coord = other), 0);
+    dawdle(random);
+    CHECK_EQ(oa_join(task), 0);
+    scribble();
+}
+
+static int64_t rounds;
+
+static void waiter(void *arg)
+{
+    static void (*const all[])(uint64_t *) = {
+        mutex_round,       sem_round,          group_dropped_round,
+        group_ended_round, join_dropped_round, join_ended_round,
+    };
+    uint64_t random = (uintptr_t)arg;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int64_t round = 0; round < rounds; round++)
+            all[i](&random);
+    atomic_store(&stop, true);
+}
+
+// `plain`: the waker is a plain thread. `same`: waiter and waker are of one coordinator.
+static void run(bool plain, bool same, uint64_t seed)
+{
+    struct thread thread;
+    atomic_store(&stop, false);
+    CHECK_EQ(oa_start(&home, nothing, .max_workers = same ? 2 : 1), 0);
+    other = home;
+    if (!same)
+        CHECK_EQ(oa_start(&other, nothing, .max_workers = 1), 0);
+    if (plain)
+        thread_start(&thread, waker, (void *)(uintptr_t)seed);
+    else
+        CHECK_EQ(oa_go(waker, (void *)(uintptr_t)seed, .coord = other), 0);
+    CHECK_EQ(oa_go(waiter, (void *)(uintptr_t)(seed + 1), .coord = home), 0);
+    if (plain)
+        thread_join(&thread);
+    CHECK_EQ(oa_wait(home), 0);
+    if (!same)
+        CHECK_EQ(oa_wait(other), 0);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = test_seed();
+    rounds = argc > 1 ? atoll(argv[1]) : test_scale(1000);
+    run(false, false, seed);
+    run(false, true, seed + 2);
+    run(true, false, seed + 4);
+    return 0;
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// support.h - what the stress tests share: random numbers, plain threads, and what the system says of this process.
+#pragma once
+
+#include <dirent.h>
+#include <errno.h>
+#include <oasync.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "check.h"
+
+// Scheduler and allocator of tools are their own: figures about memory and threads hold only here.
+static inline bool plain_build(void)
+{
+    return test_under("native") || test_under("debug");
+}
+
+// A number from a state that any owner may begin with (splitmix64).
+static inline uint64_t next_random(uint64_t *state)
+{
+    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+static inline uint64_t random_below(uint64_t *state, uint64_t bound)
+{
+    return next_random(state) % bound;
+}
+
+// Lets a random short while pass, mostly none.
+static inline void dawdle(uint64_t *state)
+{
+    uint64_t n = next_random(state);
+    for (volatile uint64_t i = n % 8 ? 0 : n / 8 % 400; i > 0; i--) {
+    }
+}
+
+// A plain thread that runs fn(arg).
+struct thread {
+    pthread_t thread;
+    oa_fn *fn;
+    void *arg;
+};
+
+static inline void *thread_main(void *arg)
+{
+    struct thread *thread = arg;
+    thread->fn(thread->arg);
+    return NULL;
+}
+
+static inline void thread_start(struct thread *thread, oa_fn *fn, void *arg)
+{
+    thread->fn = fn;
+    thread->arg = arg;
+    CHECK_EQ(pthread_create(&thread->thread, NULL, thread_main, thread), 0);
+}
+
+static inline void thread_join(struct thread *thread)
+{
+    CHECK_EQ(pthread_join(thread->thread, NULL), 0);
+}
+
+static inline void nothing(void *arg)
+{
+    (void)arg;
+}
+
+// How many entries a directory has.
+static inline int entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    int count = 0;
+    CHECK(dir != NULL);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+// The number behind `key` in a file of the format of /proc/PID/status.
+static inline long long status_of(const char *path, const char *key)
+{
+    char line[256];
+    long long value = -1;
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return -1;
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':')
+            value = atoll(line + strlen(key) + 1);
+    fclose(file);
+    return value;
+}
+
+// Resident memory in KiB.
+static inline long long resident(void)
+{
+    return status_of("/proc/self/status", "VmRSS");
+}
+
+static inline int mappings(void)
+{
+    FILE *file = fopen("/proc/self/maps", "r");
+    int count = 0;
+    CHECK(file != NULL);
+    for (int c; (c = getc(file)) != EOF;)
+        count += c == '\n';
+    fclose(file);
+    return count;
+}
