@@ -7,10 +7,10 @@
 
 #include <errno.h>
 #include <oasync.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "check.h"
+#include "thread.h"
 
 // A deadline that no test reaches.
 #define LATE oa_after(60 * OA_SECOND)
@@ -78,30 +78,4 @@ static inline uint64_t parks(void)
     oa_stats_t stats = OA_STATS_INIT;
     CHECK_EQ(oa_stats(coord, &stats), 0);
     return stats.parks;
-}
-
-// A plain thread that runs fn(arg).
-struct thread {
-    pthread_t thread;
-    oa_fn *fn;
-    void *arg;
-};
-
-static inline void *thread_main(void *arg)
-{
-    struct thread *thread = arg;
-    thread->fn(thread->arg);
-    return NULL;
-}
-
-static inline void thread_start(struct thread *thread, oa_fn *fn, void *arg)
-{
-    thread->fn = fn;
-    thread->arg = arg;
-    CHECK_EQ(pthread_create(&thread->thread, NULL, thread_main, thread), 0);
-}
-
-static inline void thread_join(struct thread *thread)
-{
-    CHECK_EQ(pthread_join(thread->thread, NULL), 0);
 }

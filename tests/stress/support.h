@@ -5,11 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <oasync.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 
 #include "check.h"
+#include "thread.h"
 
 // Scheduler and allocator of tools are their own: figures about memory and threads hold only here.
 static inline bool plain_build(void)
@@ -37,32 +37,6 @@ static inline void dawdle(uint64_t *state)
     uint64_t n = next_random(state);
     for (volatile uint64_t i = n % 8 ? 0 : n / 8 % 400; i > 0; i--) {
     }
-}
-
-// A plain thread that runs fn(arg).
-struct thread {
-    pthread_t thread;
-    oa_fn *fn;
-    void *arg;
-};
-
-static inline void *thread_main(void *arg)
-{
-    struct thread *thread = arg;
-    thread->fn(thread->arg);
-    return NULL;
-}
-
-static inline void thread_start(struct thread *thread, oa_fn *fn, void *arg)
-{
-    thread->fn = fn;
-    thread->arg = arg;
-    CHECK_EQ(pthread_create(&thread->thread, NULL, thread_main, thread), 0);
-}
-
-static inline void thread_join(struct thread *thread)
-{
-    CHECK_EQ(pthread_join(thread->thread, NULL), 0);
 }
 
 static inline void nothing(void *arg)
