@@ -128,8 +128,8 @@ static uint64_t claim(_Atomic uint64_t *place, uint64_t word, uint64_t bits)
     do {
         if ((seen & ~(uint64_t)SAVED) != word)
             return CLAIMED;
-        // Acquire and release for who sets READY in the same exchange (a deadline, a cancel): the
-        // registers of a task that was saved, and its own past. A claim alone would need neither.
+        // Acquire: the registers of a task that was saved, for who may then resume it. Release: the
+        // past of who sets READY in the same exchange (a deadline, a cancel), to the task.
     } while (!atomic_compare_exchange_weak_explicit(place, &seen, seen | bits, memory_order_acq_rel,
                                                     memory_order_relaxed));
     return seen;
