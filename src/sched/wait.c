@@ -170,7 +170,12 @@ int oai_wait_park(oai_wait_t *wait, int64_t deadline)
     }
     oai_sync_acquire(&task->word);
     // Acquire: pairs with the release of ready: what was handed over is seen.
-    return result_of(atomic_load_explicit(&task->word, memory_order_acquire));
+    int result = result_of(atomic_load_explicit(&task->word, memory_order_acquire));
+    // The flag of a task that was being made when its coordinator was cancelled may have been written
+    // over: then every later wait must know it, too.
+    if (OAI_UNLIKELY(result == -ECANCELED))
+        atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_relaxed);
+    return result;
 }
 
 // ---- Whoever lets it go ------------------------------------------------------------------------

@@ -38,7 +38,7 @@ typedef struct oai_wait {
     bool breakable;        // a cancel breaks it. Constant after begin
     uint64_t word;         // what the wait word is while nobody has claimed this wait: since link
     void *data;            // where the element is or goes: written before it is linked
-    int result;            // written by the waker between claim and ready
+    int result;            // written by the waker between claim and ready; before that free to use
     bool linked;           // in the object's list: under the object's lock
     bool saved;            // the claimer's: the waiter had parked when it was claimed
     // A plain thread's own: its wait word, and the futex on which it sleeps until it is 1.

@@ -33,7 +33,6 @@ typedef struct mutex {
     _Atomic uint64_t word;
     oai_waiters_t waiters; // under `lock`
     oai_lock_t lock;
-    uint32_t barges; // under `lock`
 } mutex_state_t;
 
 _Static_assert(sizeof(mutex_state_t) <= sizeof(oa_mutex_t), "fits what is public");
@@ -78,21 +77,19 @@ static void set_waiters(mutex_state_t *mutex)
 
 // Puts the wait into the list, unless the mutex can be taken or the deadline has passed. Returns
 // 0: taken, -EINPROGRESS: linked, -ETIMEDOUT. `beaten`: it was woken and a newcomer was quicker.
-static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, bool beaten)
+static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, int beaten)
 {
     uintptr_t self = (uintptr_t)wait->data;
     int err = -EINPROGRESS;
     oai_lock(&mutex->lock);
-    mutex->waiters.coming -= beaten;
+    mutex->waiters.coming -= beaten != 0;
     // WAITERS first: an unlock either sees it and comes for the lock, or has freed the mutex.
     atomic_fetch_or_explicit(&mutex->word, WAITERS, memory_order_relaxed);
     if (try_take(mutex, self)) {
-        mutex->barges = 0;
         err = 0;
     } else if (oai_wait_expired(deadline)) {
         err = -ETIMEDOUT;
     } else if (beaten) {
-        mutex->barges++;
         oai_wait_link_first(&mutex->waiters, wait);
     } else {
         oai_wait_link(&mutex->waiters, wait);
@@ -138,12 +135,13 @@ static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uin
     // Relaxed: only who holds it finds itself there.
     if ((atomic_load_explicit(&mutex->word, memory_order_relaxed) & ~WAITERS) == self)
         return -EDEADLK;
-    for (bool beaten = false;; beaten = true) {
+    for (int beaten = 0;; beaten++) {
         oai_wait_t wait;
         int err = oai_wait_begin(&wait, breakable);
         if (err)
             return beaten ? give_up(mutex, err) : err;
         wait.data = (void *)self;
+        wait.result = beaten; // for the unlock that finds it in the list
         err = enqueue(mutex, &wait, deadline, beaten);
         if (err != -EINPROGRESS)
             return err;
@@ -184,12 +182,10 @@ static bool unlock_slow(mutex_state_t *mutex)
     oai_lock(&mutex->lock);
     oai_wait_t *wait = oai_wait_claim_first(&mutex->waiters);
     if (wait) {
-        bool hand_over = mutex->barges >= BARGES;
+        bool hand_over = wait->result >= BARGES;
         uint64_t next = hand_over ? (uintptr_t)wait->data : 0;
         wait->result = hand_over ? HANDED_OVER : TRY_AGAIN;
-        if (hand_over)
-            mutex->barges = 0;
-        else
+        if (!hand_over)
             mutex->waiters.coming++;
         if (!oai_list_empty(&mutex->waiters.list))
             next |= WAITERS;

@@ -32,7 +32,7 @@ sets='
 -O2 -DOAI_FORCE_OWN_STACKS
 -Og -g3
 '
-sources="$root/src/os/linux.c $root/src/os/cpus.c $root/src/fiber/*.c $root/src/fiber/*.S $root/src/base/lock.c"
+set -- "$root"/src/os/linux.c "$root"/src/os/cpus.c "$root"/src/fiber/*.c "$root"/src/fiber/*.S "$root"/src/base/lock.c
 status=0
 count=0
 for compiler in ${CCS:-gcc clang-19}; do
@@ -47,7 +47,7 @@ for compiler in ${CCS:-gcc clang-19}; do
         for test in $tests; do
             # shellcheck disable=SC2086
             "$compiler" -std=gnu11 -Wall -Wextra -Werror -Wno-invalid-feature-combination $flags -I"$root/src" -I"$root/tests" -I"$root/include" \
-                "$root/tests/unit/$test.c" $sources -lpthread -o "$folder/program" || {
+                "$root/tests/unit/$test.c" "$@" -lpthread -o "$folder/program" || {
                 echo "$compiler $flags: $test does not build"
                 status=1
                 continue
