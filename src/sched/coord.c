@@ -382,6 +382,9 @@ static void cancel_all(oa_coord_t *coord)
 {
     for (int i = 0; i < coord->workers; i++)
         oai_tasks_drop(oai_timers_close(&coord->shards[i]));
+    // Who has taken a slot before this is in the sweep; who takes one later sees the state.
+    oai_lock(&coord->tasks.lock);
+    oai_unlock(&coord->tasks.lock);
     for_each_task(coord, oai_task_cancel_any);
 }
 

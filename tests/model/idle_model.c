@@ -6,6 +6,9 @@
 // publishes waits until all is done, and who does a piece of work may wait for that too, as a long
 // computation would: a lost wake-up is a deadlock. Every model is there twice, with fences and
 // with membarrier. Timers are the shipped wheel; one that fires late is an assertion.
+//
+// With one worker they are complete to three preemptions (later: two), with two workers to two (doze,
+// late_sentry and taken_sentry: interleavings alone); random runs go beyond.
 #include "model.h"
 #include "os/os.h"
 #include "sched/idle.h"

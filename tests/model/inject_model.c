@@ -3,7 +3,8 @@
 //
 // Foreign threads put, workers take some at a time. A task's plain field is written before it is
 // put and after it is taken, so that a task which two have, or one without its contents, is a data
-// race or an assertion. That nothing comes after the end is lifecycle_model.c's subject.
+// race or an assertion. Complete to three preemptions, with four threads to two. That nothing comes
+// after the end is lifecycle_model.c's subject.
 #include "model.h"
 #include "sched/internal.h"
 

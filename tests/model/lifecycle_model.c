@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // lifecycle_model.c - a coordinator from its start to its end: it ends exactly when no task is
 // left, a task from outside runs or is refused, and nobody touches it after oa_wait().
+//
+// Shipped: coord.c, task.c, spawn.c, wait.c, idle.c, inject.c, runq.c. Instead of worker.c a short
+// loop of the same calls (stub_worker.c). Two threads: complete to three preemptions with one stale
+// read; three: to two, of which the bigger ones are of interleavings alone; random runs go beyond.
 #include "model.h"
 #include "sched/sched.h"
 #include "stub_coord.h"
@@ -12,21 +16,23 @@ enum { TASKS = 6 };
 
 static oa_coord_t *coord;
 static int ran[TASKS], dropped[TASKS]; // plain: each by the task itself, or by who drops it
-static int spawned_count;              // tasks that oa_go() took; plain: by who may
+static int taken;                      // tasks that oa_go() took; plain: one thread's
 
-static oai_task_t *first_task(void)
-{
-    return stub_slot(0);
-}
+// Outcomes for must_see.
+enum { RAN, DROPPED, REFUSED, TIMED_OUT, BUSY, WOKEN, CANCELLED, PARKED, NOT_BEGUN };
+
+// ---- Tasks ---------------------------------------------------------------------------------------
 
 static void leaf(void *mine)
 {
     ++*(int *)mine;
+    model_seen(RAN);
 }
 
 static void drop(void *mine)
 {
-    ++*(int *)((int *)mine + (dropped - ran));
+    ++dropped[(int *)mine - ran];
+    model_seen(DROPPED);
 }
 
 static void parent(void *mine)
@@ -35,12 +41,115 @@ static void parent(void *mine)
     model_assert(oa_go(leaf, &ran[1]) == 0);
 }
 
-static void wait_for_end(void *unused)
+static void grandparent(void *mine)
+{
+    leaf(mine);
+    model_assert(oa_go(parent, &ran[2]) == 0);
+}
+
+// ---- What is waited for -----------------------------------------------------------------------------
+
+static oai_lock_t event_lock;
+static oai_waiters_t event_waiters;
+static oai_wait_t first_wait; // of a task that is parked from the beginning
+
+static void signal_event(void)
+{
+    oai_lock(&event_lock);
+    oai_wait_t *wait = oai_wait_claim_first(&event_waiters);
+    oai_unlock(&event_lock);
+    if (wait)
+        oai_wait_ready(wait);
+}
+
+// A task that waits for the event.
+static void parks(void *mine)
+{
+    oai_wait_t wait;
+    int err = oai_wait_begin(&wait, true);
+    model_seen(err ? NOT_BEGUN : PARKED);
+    if (!err) {
+        oai_lock(&event_lock);
+        oai_wait_link(&event_waiters, &wait);
+        oai_unlock(&event_lock);
+        err = oai_wait_park(&wait, OA_FOREVER);
+        if (err) {
+            oai_lock(&event_lock);
+            oai_wait_unlink(&event_waiters, &wait);
+            oai_unlock(&event_lock);
+        }
+    }
+    model_assert(err == -ECANCELED);
+    leaf(mine);
+}
+
+static void parent_of_parking(void *mine)
+{
+    leaf(mine);
+    model_assert(oa_go(parks, &ran[1], .drop = drop) >= -ESHUTDOWN);
+}
+
+// The rest of such a one, for that task that is parked from the beginning: the first.
+static void rest(void *mine)
+{
+    // Acquire, and the cause: as in oai_wait_park().
+    uint64_t word = atomic_load_explicit(&stub_slot(0)->word, memory_order_acquire);
+    bool woken = (word >> 4 & 3) == 0;
+    if (!woken) {
+        oai_lock(&event_lock);
+        oai_wait_unlink(&event_waiters, &first_wait);
+        oai_unlock(&event_lock);
+    }
+    model_seen(woken ? WOKEN : CANCELLED);
+    leaf(mine);
+}
+
+// In setup: the first task is parked by worker 0.
+static void park_first(void)
+{
+    oai_worker_t *worker = &coord->worker[0];
+    oai_self_set(worker);
+    worker->current = oai_inject_take(&coord->inject, 1);
+    model_assert(worker->current == stub_slot(0) && oai_wait_begin(&first_wait, true) == 0);
+    oai_wait_link(&event_waiters, &first_wait);
+    worker->current = NULL;
+    stub_parked(stub_slot(0), rest);
+    oai_self_set(NULL);
+}
+
+// ---- Threads that are no workers ------------------------------------------------------------------
+
+static void waits(void *unused)
 {
     (void)unused;
     model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
     oai_coord_destroy(coord);
 }
+
+static void spawns(void *unused)
+{
+    (void)unused;
+    int err = oa_go(leaf, &ran[3], .drop = drop, .coord = coord);
+    model_assert(err == 0 || err == -ESHUTDOWN);
+    if (err)
+        model_seen(REFUSED);
+    else
+        taken++;
+}
+
+static void signals(void *unused)
+{
+    (void)unused;
+    signal_event();
+}
+
+static void cancels(void *unused)
+{
+    (void)unused;
+    model_assert(oa_shutdown(coord, OA_CANCEL) == 0);
+}
+
+// ---- Before and after ---------------------------------------------------------------------------
 
 static void reset(void)
 {
@@ -48,8 +157,12 @@ static void reset(void)
     stub_worker_reset();
     memset(ran, 0, sizeof ran);
     memset(dropped, 0, sizeof dropped);
-    spawned_count = 0;
+    memset(&event_waiters, 0, sizeof event_waiters);
+    event_lock = (oai_lock_t)OAI_LOCK_INIT;
+    taken = 0;
     model_name(&ran, "ran");
+    model_name(&event_lock, "event.lock");
+    model_name(&event_waiters, "event");
 }
 
 static void start(oa_fn *fn, int workers)
@@ -58,22 +171,328 @@ static void start(oa_fn *fn, int workers)
     model_assert(oai_coord_create(&coord, &config, false) == 0);
 }
 
-static void all_over(void)
+static void gone(void)
 {
     model_assert(stub_unmapped == 1);
 }
 
-static void family(void)
+// ---- From the first task to the last ------------------------------------------------------------
+
+static void alone(void)
 {
     reset();
-    start(parent, 2);
-    model_thread("waiter", wait_for_end, NULL);
+    start(parent, 1);
+    model_thread("waiter", waits, NULL);
 }
 
-static void all_ran(void)
+static void family_ran(void)
 {
-    all_over();
+    gone();
     model_assert(ran[0] == 1 && ran[1] == 1);
 }
 
-MODEL(family, family, all_ran);
+MODEL(alone, alone, family_ran, .stale = 1, .runs = 5000);
+
+// The caller's thread is worker 0.
+static void is_lent(void *unused)
+{
+    (void)unused;
+    oai_coord_release(coord);
+    oai_coord_work(coord);
+    oai_coord_destroy(coord);
+}
+
+static void lent(void)
+{
+    oa_config_t config = {.size = sizeof config, .fn = parent, .arg = &ran[0], .max_workers = 2};
+    reset();
+    model_assert(oai_coord_create(&coord, &config, true) == 0);
+    model_thread("caller", is_lent, NULL);
+}
+
+MODEL(lent, lent, family_ran, .bound = 2, .stale = 1, .runs = 5000);
+
+// ---- Outsiders ------------------------------------------------------------------------------------
+
+static int spawner;
+
+static void drains(void *unused)
+{
+    (void)unused;
+    model_assert(oa_shutdown(coord, OA_DRAIN) == 0);
+    model_join(spawner);
+    waits(NULL);
+}
+
+// A task from outside comes while the coordinator ends: it runs or is refused.
+static void outside(void)
+{
+    reset();
+    start(leaf, 1);
+    spawner = model_thread("spawner", spawns, NULL);
+    model_thread("drainer", drains, NULL);
+}
+
+static void run_or_refused(void)
+{
+    gone();
+    model_assert(ran[0] == 1 && ran[3] == taken && dropped[3] == 1 - taken);
+}
+
+MODEL(outside, outside, run_or_refused, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << RAN | 1 << DROPPED | 1 << REFUSED);
+
+// The last task is woken from outside, while another thread waits for the end.
+static void waker(void)
+{
+    reset();
+    start(leaf, 1);
+    park_first();
+    model_thread("waker", signals, NULL);
+    model_thread("waiter", waits, NULL);
+}
+
+static void first_ran(void)
+{
+    gone();
+    model_assert(ran[0] == 1);
+}
+
+MODEL(waker, waker, first_ran, .bound = 2, .stale = -1, .runs = 5000, .must_see = 1 << WOKEN);
+
+// The last task is cancelled from outside, by the end of all.
+static void canceller(void)
+{
+    reset();
+    start(leaf, 1);
+    park_first();
+    model_thread("canceller", cancels, NULL);
+    model_thread("waiter", waits, NULL);
+}
+
+MODEL(canceller, canceller, first_ran, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << CANCELLED);
+
+// ---- A wait that gives up ------------------------------------------------------------------------
+
+static int blocked;
+
+static void blocks(void *mine)
+{
+    model_block();
+    leaf(mine);
+}
+
+static void gives_up(void *unused)
+{
+    (void)unused;
+    int err = oai_coord_wait(coord, model_now() + 1000);
+    model_assert(err == -ETIMEDOUT);
+    model_unblock(blocked);
+    // The coordinator is as it was: it does not end by itself.
+    spawns(NULL);
+    model_assert(taken == 1);
+    waits(NULL);
+}
+
+static void start_blocked(void)
+{
+    reset();
+    start(blocks, 1);
+    blocked = 1; // its worker's
+}
+
+static void timed(void)
+{
+    start_blocked();
+    model_thread("waiter", gives_up, NULL);
+}
+
+static void both_ran(void)
+{
+    gone();
+    model_assert(ran[0] == 1 && ran[3] == 1);
+}
+
+MODEL(timed, timed, both_ran, .bound = 2, .stale = 1, .runs = 5000);
+
+// Two wait: one is turned away or gives up, and that is no harm to the other.
+static int other;
+
+static void waits_in_vain(void *unused)
+{
+    (void)unused;
+    int err = oai_coord_wait(coord, model_now() + 1000);
+    model_assert(err == -ETIMEDOUT || err == -EBUSY);
+    model_seen(err == -EBUSY ? BUSY : TIMED_OUT);
+    model_unblock(blocked);
+}
+
+static void waits_again(void *unused)
+{
+    (void)unused;
+    int err = oai_coord_wait(coord, OA_FOREVER);
+    model_assert(err == 0 || err == -EBUSY);
+    if (err) {
+        model_join(other);
+        model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
+    }
+    oai_coord_destroy(coord);
+}
+
+static void two_wait(void)
+{
+    start_blocked();
+    other = model_thread("waiter in vain", waits_in_vain, NULL);
+    model_thread("waiter", waits_again, NULL);
+}
+
+MODEL(two_wait, two_wait, first_ran, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << BUSY | 1 << TIMED_OUT);
+
+// ---- OA_CANCEL ------------------------------------------------------------------------------------
+
+static void cancels_and_waits(void *unused)
+{
+    cancels(unused);
+    waits(unused);
+}
+
+// A task begins, goes to wait, waits: it is told, or was never begun.
+static void cancel(void)
+{
+    reset();
+    stub_parks = true;
+    start(parent_of_parking, 1);
+    model_thread("canceller", cancels_and_waits, NULL);
+}
+
+static void told_or_dropped(void)
+{
+    gone();
+    model_assert(ran[0] == 0 || ran[1] + dropped[1] == 1);
+}
+
+MODEL(cancel, cancel, told_or_dropped, .bound = 2, .stale = 1, .runs = 5000,
+      .must_see = 1 << PARKED | 1 << NOT_BEGUN | 1 << DROPPED);
+
+// A delayed task is dropped by the canceller, and was the last one.
+static oai_task_t *delayed; // under the shard's lock
+
+int oai_timers_delay(oai_timers_t *shard, unsigned index, oai_task_t *task, int64_t expiry,
+                     bool *earlier)
+{
+    (void)index, (void)expiry;
+    oai_lock(&shard->lock);
+    bool closed = shard->closed;
+    if (!closed) {
+        task->next = delayed;
+        delayed = task;
+    }
+    *earlier = false;
+    oai_unlock(&shard->lock);
+    return closed ? -ESHUTDOWN : 0;
+}
+
+oai_task_t *oai_timers_close(oai_timers_t *shard)
+{
+    oai_lock(&shard->lock);
+    shard->closed = true;
+    oai_task_t *chain = delayed;
+    delayed = NULL;
+    oai_unlock(&shard->lock);
+    return chain;
+}
+
+static void dropper(void)
+{
+    reset();
+    delayed = NULL;
+    start(leaf, 1);
+    model_assert(oa_go(leaf, &ran[1], .drop = drop, .coord = coord, .delay = 1) == 0);
+    model_thread("canceller", cancels, NULL);
+    model_thread("waiter", waits, NULL);
+}
+
+static void dropped_once(void)
+{
+    gone();
+    model_assert(ran[1] == 0 && dropped[1] == 1);
+}
+
+MODEL(dropper, dropper, dropped_once, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << DROPPED);
+
+// ---- Counting -------------------------------------------------------------------------------------
+
+// No threads are started: these two do what workers do, but never sleep.
+static int no_thread(oai_os_thread_t *out, void (*fn)(void *), void *arg, size_t stack_size,
+                     const char *name)
+{
+    (void)fn, (void)arg, (void)stack_size, (void)name;
+    out->handle = 0;
+    return 0;
+}
+
+static void no_join(oai_os_thread_t thread)
+{
+    (void)thread;
+}
+
+static void run_here(oai_worker_t *worker, oai_task_t *task)
+{
+    if (!task)
+        return;
+    worker->current = task;
+    task->fresh.fn(task->arg);
+    worker->current = NULL;
+    oai_task_end(task, worker);
+}
+
+static void look_for_end(void)
+{
+    if (!oai_coord_try_end(coord))
+        return;
+    model_assert(ran[0] == 1 && ran[1] == 1 && ran[2] == 1);
+    model_seen(RAN);
+}
+
+static void elder(void *unused)
+{
+    oai_worker_t *worker = &coord->worker[0];
+    (void)unused;
+    oai_self_set(worker);
+    run_here(worker, oai_inject_take(&coord->inject, 1));
+    run_here(worker, oai_runq_pop(&worker->queue));
+    run_here(worker, oai_runq_steal(&coord->worker[1].queue, &worker->queue));
+    look_for_end();
+}
+
+static void younger(void *unused)
+{
+    oai_worker_t *worker = &coord->worker[1];
+    (void)unused;
+    oai_self_set(worker);
+    run_here(worker, oai_runq_steal(&coord->worker[0].queue, &worker->queue));
+    run_here(worker, oai_runq_pop(&worker->queue));
+    look_for_end();
+}
+
+static void counting(void)
+{
+    reset();
+    oai_os.thread_start = no_thread;
+    oai_os.thread_join = no_join;
+    start(grandparent, 2);
+    oai_coord_release(coord);
+    model_thread("worker", elder, NULL);
+    model_thread("worker 2", younger, NULL);
+}
+
+static void counted(void)
+{
+    bool ended = atomic_load_explicit(&coord->ended, memory_order_relaxed);
+    model_assert(!ended || (ran[0] == 1 && ran[1] == 1 && ran[2] == 1));
+}
+
+MODEL(counting, counting, counted, .stale = 1, .runs = 5000, .must_see = 1 << RAN);

@@ -71,7 +71,7 @@ apply() {
 compile() {
     mkdir -p "$(dirname "$3")"
     # The flags are words: no quotes.
-    eval "$compiler $(echo "$flags" | sed "s|@ROOT@|$1|g") -w -c '$1/$2' -o '$3'"
+    eval "$compiler $(echo "$flags" | sed "s|@ROOT@|'$1'|g") -w -c '$1/$2' -o '$3'"
 }
 
 base_objects() {

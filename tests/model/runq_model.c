@@ -6,6 +6,8 @@
 // before it is put and after it is taken: a task without its contents, or one that two have, is a
 // data race or an assertion. Blocks come from model_alloc: a block used after it was freed, or
 // never freed, is an error too.
+//
+// All are complete to three preemptions; those with .stale to so many stale reads in an execution.
 #include "model.h"
 #include "os/os.h"
 #include "sched/runq.h"

@@ -258,6 +258,10 @@ REPLACEABLE void oai_group_leave(oa_group_t *group, oai_link_t *member)
 
 void stub_reset(void)
 {
+    static struct oai_os as_made;
+    if (!as_made.now)
+        as_made = oai_os;
+    oai_os = as_made; // a model may have replaced entries
     stub_unmapped = 0;
     for (int i = 0; i < STUB_THREADS; i++)
         self[i] = NULL;

@@ -13,14 +13,24 @@ static struct parked {
     int thread;       // the model thread in which the task is parked
     int registers;    // plain: 1 when stored, else 0
     oai_worker_t *on; // who resumes it
+    oa_fn *rest;      // what is left of it, if it is in no thread
 } parked[STUB_TASKS];
 
 void stub_worker_reset(void)
 {
     stub_parks = false;
     for (int i = 0; i < STUB_TASKS; i++)
-        parked[i].registers = 0;
+        parked[i] = (struct parked){0};
     model_name(&parked, "registers");
+}
+
+void stub_parked(oai_task_t *task, oa_fn *rest)
+{
+    struct parked *p = &parked[stub_index(task)];
+    p->rest = rest;
+    p->registers = 1;
+    task->stack = (oai_stack_t *)(void *)p;
+    oai_wait_saved(task);
 }
 
 // ---- Looking for work -------------------------------------------------------------------------------
@@ -88,31 +98,44 @@ oai_task_t *oai_worker_find(oai_worker_t *worker)
 
 // ---- Running ----------------------------------------------------------------------------------------
 
+static void run(oai_task_t *task, oa_fn *fn)
+{
+    fn(task->arg);
+    oai_worker_t *worker = oai_self();
+    task = worker->current;
+    worker->current = NULL;
+    oai_task_end(task, worker);
+}
+
 // False: this loop's stack was dropped for that of the task.
+static bool resume(oai_worker_t *worker, oai_task_t *task)
+{
+    struct parked *p = &parked[stub_index(task)];
+    model_assert(p->registers == 1);
+    p->registers = 0;
+    if (p->rest) {
+        run(task, p->rest);
+        return true;
+    }
+    p->on = worker;
+    oai_self_set(NULL);
+    model_unblock(p->thread);
+    return false;
+}
+
 static bool dispatch(oai_worker_t *worker, oai_task_t *task)
 {
     worker->current = task;
-    if (task->stack) {
-        struct parked *p = &parked[stub_index(task)];
-        model_assert(p->registers == 1);
-        p->registers = 0;
-        p->on = worker;
-        oai_self_set(NULL);
-        model_unblock(p->thread);
-        return false;
-    }
+    if (task->stack)
+        return resume(worker, task);
     // Relaxed, both: as in worker.c.
     if ((atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
         atomic_load_explicit(&worker->coord->state, memory_order_relaxed) == OAI_CANCELLING) {
         worker->current = NULL;
         oai_task_discard(task, worker);
-        return true;
+    } else {
+        run(task, task->fresh.fn);
     }
-    task->fresh.fn(task->arg);
-    worker = oai_self();
-    task = worker->current;
-    worker->current = NULL;
-    oai_task_end(task, worker);
     return true;
 }
 

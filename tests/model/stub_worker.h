@@ -13,7 +13,13 @@
 
 #include <stdbool.h>
 
-// In setup: some task of this model parks.
+#include "sched/internal.h"
+
+// In setup, before the coordinator is made: some task of this model parks.
 extern bool stub_parks;
 
 void stub_worker_reset(void);
+
+// In setup: a task that was made and counted is parked already. Its wait was begun and linked by the
+// caller, in its name. When it is resumed `rest` is run, by whoever resumes it.
+void stub_parked(oai_task_t *task, oa_fn *rest);
