@@ -70,7 +70,7 @@ apply() {
 # compile TREE SOURCE OBJECT
 compile() {
     mkdir -p "$(dirname "$3")"
-    # The flags are words: no quotes.
+    # The flags are words, the paths in them may have spaces.
     eval "$compiler $(echo "$flags" | sed "s|@ROOT@|'$1'|g") -w -c '$1/$2' -o '$3'"
 }
 
@@ -96,9 +96,9 @@ build() {
             object=$1/objects/$source.o
             compile "$tree" "$source" "$object" || { echo "does not compile"; return 1; } ;;
         esac
-        objects="$objects $object"
+        objects="$objects '$object'"
     done
-    $compiler -o "$1/program" $objects "$engine"
+    eval "$compiler -o '$1/program' $objects '$engine'"
 }
 
 # One entry, in folder $1. Leaves its verdict in $1/verdict: ok or what is wrong.
