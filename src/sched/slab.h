@@ -60,7 +60,7 @@ typedef struct oai_task_cache {
 void oai_task_pool_init(oai_task_pool_t *pool, oa_coord_t *coord);
 void oai_task_pool_destroy(oai_task_pool_t *pool);
 
-// Worker: a task's memory with its generation and wait word, or NULL when there is none.
+// Worker: a task's memory with its ticket and wait word, or NULL when there is none.
 oai_task_t *oai_task_take(oai_task_cache_t *cache);
 
 // Worker: gives it back.
