@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+#include "task.h"
 #include "time.h"
 
 #ifdef __cplusplus
@@ -22,9 +23,9 @@ extern "C" {
 
 // ---- Mutex ------------------------------------------------------------------------------------
 
-typedef struct oa_mutex {
+struct oa_mutex {
     uint64_t oa_private[6]; // the library's own, with a reserve
-} oa_mutex_t;
+};
 
 #define OA_MUTEX_INIT {{0}}
 
@@ -69,9 +70,9 @@ int oa_mutex_destroy(oa_mutex_t *mutex);
 
 // ---- Semaphore --------------------------------------------------------------------------------
 
-typedef struct oa_sem {
+struct oa_sem {
     uint64_t oa_private[6]; // the library's own, with a reserve
-} oa_sem_t;
+};
 
 // A semaphore that starts at `n`, from 0 to INT32_MAX.
 #define OA_SEM_INIT(n) {{(uint64_t)(uint32_t)(n)}}

@@ -31,6 +31,11 @@ extern "C" {
 typedef struct oa_coord oa_coord_t; // one runtime
 typedef struct oa_task oa_task_t;   // a ticket for a task: to be compared, never dereferenced
 typedef struct oa_group oa_group_t; // see group.h
+typedef struct oa_mutex oa_mutex_t; // see sync.h, as those below
+typedef struct oa_sem oa_sem_t;
+typedef struct oa_latch oa_latch_t;
+typedef struct oa_barrier oa_barrier_t;
+typedef struct oa_backpressure oa_backpressure_t;
 
 // What a task runs.
 typedef void oa_fn(void *arg);
@@ -60,9 +65,11 @@ typedef struct oa_config {
                                                              //   from any thread; NULL: stderr
     void *log_arg;                                           // its first argument
     const char *name; // of the runtime, in its log lines and the names of its threads; copied
+    int max_blocking; // threads of the blocking pool, at most, made on demand; 0: 64
+    int oa_reserved;  // 0
 } oa_config_t;
 
-#define OA_CONFIG_INIT {sizeof(oa_config_t), NULL, NULL, 0, 0, 0, NULL, NULL, NULL}
+#define OA_CONFIG_INIT {sizeof(oa_config_t), NULL, NULL, 0, 0, 0, NULL, NULL, NULL, 0, 0}
 
 #ifndef __cplusplus
 // int oa_run(fn, [arg], ...options): oa_run(start, &x, .max_workers = 4).
@@ -154,9 +161,12 @@ int oa_worker_limit(oa_coord_t *coord);
 
 // What a task is to be. Zero is the default of every field.
 typedef struct oa_spec {
-    size_t size;          // sizeof(oa_spec_t); OA_SPEC_INIT and the macro fill it in
-    const char *where;    // the place of spawning, a string that stays; the macro fills it in
-    oa_fn *fn;            // what the task runs; must not be NULL
+    size_t size;       // sizeof(oa_spec_t); OA_SPEC_INIT and the macro fill it in
+    const char *where; // the place of spawning, a string that stays; the macro fills it in
+    union {
+        oa_fn *fn;    // what the task runs; must not be NULL
+        size_t count; // oa_chain: how many functions
+    };
     void *arg;            // its argument
     size_t copy;          // > 0: so many bytes of *arg are copied into the task and fn is given the
                           //   copy, aligned as malloc's and alive until the task has ended
@@ -167,10 +177,19 @@ typedef struct oa_spec {
     oa_coord_t *coord;    // where the task is to run; NULL: the calling task's coordinator
     int64_t delay;        // nanoseconds before it may begin
     oa_group_t *group;    // the group it belongs to, which must outlive it
+    // The gates, entered one after the other when the delay has passed; each must outlive the task.
+    oa_latch_t *latch;     // arrives, and waits until all have
+    oa_barrier_t *cb;      // waits until a round is full
+    oa_backpressure_t *bp; // one of so many at once
+    oa_sem_t *sem;         // takes a permit for its life
+    oa_mutex_t *acq;       // holds the mutex for its life
+    int block;             // not 0: runs on the blocking pool
+    int pinned;            // not 0: runs on an OS thread of its own
 } oa_spec_t;
 
 #define OA_SPEC_INIT                                                                               \
-    {sizeof(oa_spec_t), OA_WHERE, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL}
+    {sizeof(oa_spec_t), OA_WHERE, {NULL}, NULL, 0, NULL, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, \
+     NULL, NULL, NULL, 0, 0}
 
 #ifndef __cplusplus
 // int oa_go(fn, [arg], ...options): oa_go(foo); oa_go(foo, &x, .delay = 5 * OA_SECOND).

@@ -43,7 +43,8 @@ enum {
     OAI_TASK_GROUPED = 1u << 6,
     OAI_TASK_CLASS_SHIFT = 8, // six bits: the size class of its stack, plus one; 0: the default
     OAI_TASK_CLASS_MASK = 63u << 8,
-    OAI_TASK_SHARD_SHIFT = 16, // sixteen bits: the timer shard of a delayed task
+    OAI_TASK_SHARD_SHIFT = 16, // ten bits: the timer shard of a delayed task
+    OAI_TASK_SHARD_MASK = 1023u << 16,
 };
 
 // oai_task_t.ticket: what makes a handle good. Who holds LOCKED is alone in writing the word, and

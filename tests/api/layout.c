@@ -28,7 +28,9 @@ AT(oa_config_t, stack_size, 32);
 AT(oa_config_t, log, 40);
 AT(oa_config_t, log_arg, 48);
 AT(oa_config_t, name, 56);
-SAME(oa_config_t, 64);
+AT(oa_config_t, max_blocking, 64);
+AT(oa_config_t, oa_reserved, 68);
+SAME(oa_config_t, 72);
 
 AT(oa_spec_t, size, 0);
 AT(oa_spec_t, where, 8);
@@ -42,7 +44,14 @@ AT(oa_spec_t, task, 64);
 AT(oa_spec_t, coord, 72);
 AT(oa_spec_t, delay, 80);
 AT(oa_spec_t, group, 88);
-SAME(oa_spec_t, 96);
+AT(oa_spec_t, latch, 96);
+AT(oa_spec_t, cb, 104);
+AT(oa_spec_t, bp, 112);
+AT(oa_spec_t, sem, 120);
+AT(oa_spec_t, acq, 128);
+AT(oa_spec_t, block, 136);
+AT(oa_spec_t, pinned, 140);
+SAME(oa_spec_t, 144);
 
 AT(oa_chan_config_t, size, 0);
 AT(oa_chan_config_t, elem_size, 8);
