@@ -38,6 +38,7 @@ extern "C" {
 #endif
 
 // The version of the library, as "major.minor.patch"; a constant string, never NULL.
+//     printf("oasync %s\n", oa_version());
 // Any thread; never waits; cannot fail.
 const char *oa_version(void);
 

@@ -6,6 +6,13 @@
 //         oa_go(work, &items[i], .group = &group);
 //     oa_group_wait(&group);
 //
+// In memory that exists already:
+//
+//     oa_group_init(&server->group);
+//     ...
+//     if (oa_group_destroy(&server->group) == 0) // nobody uses it any more
+//         free(server);
+//
 // A group is a struct of the caller's with nothing to free; all-zero bytes are an empty group. It
 // must outlive its tasks and must not be copied or moved while in use. Tasks of the group may add
 // tasks to it.

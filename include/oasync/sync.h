@@ -23,6 +23,15 @@ extern "C" {
 
 // ---- Mutex ------------------------------------------------------------------------------------
 
+//     oa_mutex_t lock = OA_MUTEX_INIT; // in memory that exists already: oa_mutex_init(&x->lock);
+//
+//     oa_mutex_lock(&lock); // or: if (oa_mutex_trylock(&lock) == 0) ...
+//     count++;
+//     oa_mutex_unlock(&lock);
+//
+//     if (oa_mutex_destroy(&x->lock) == 0) // nobody holds it, nobody waits for it
+//         free(x);
+
 struct oa_mutex {
     uint64_t oa_private[6]; // the library's own, with a reserve
 };
@@ -69,6 +78,15 @@ int oa_mutex_unlock(oa_mutex_t *mutex);
 int oa_mutex_destroy(oa_mutex_t *mutex);
 
 // ---- Semaphore --------------------------------------------------------------------------------
+
+//     oa_sem_t seats = OA_SEM_INIT(3); // in memory that exists already: oa_sem_init(&x->seats, 3);
+//
+//     oa_sem_acquire(&seats); // or: if (oa_sem_tryacquire(&seats) == 0) ...
+//     sit();
+//     oa_sem_release(&seats);
+//
+//     if (oa_sem_destroy(&x->seats) == 0) // nobody waits for it
+//         free(x);
 
 struct oa_sem {
     uint64_t oa_private[6]; // the library's own, with a reserve

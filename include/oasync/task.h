@@ -40,9 +40,9 @@ typedef struct oa_backpressure oa_backpressure_t;
 // What a task runs.
 typedef void oa_fn(void *arg);
 
-// "file:line" of the place where it stands, as one string literal.
 #define OA_WHERE_TEXT(line) #line
 #define OA_WHERE_LINE(line) OA_WHERE_TEXT(line)
+// "file:line" of the place where it stands, as one string literal.
 #define OA_WHERE __FILE__ ":" OA_WHERE_LINE(__LINE__)
 
 // ---- The runtime ------------------------------------------------------------------------------
@@ -135,6 +135,7 @@ typedef enum oa_shutdown {
 int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode);
 
 // The coordinator of the calling task; NULL in a thread that is no task.
+//     job->coord = oa_coord(); // for a plain thread: oa_go(done, job, .coord = job->coord);
 // Any thread; never waits.
 oa_coord_t *oa_coord(void);
 
@@ -144,10 +145,10 @@ oa_coord_t *oa_coord(void);
 //  -EPERM  coord is NULL and the caller is no task.
 int oa_workers(oa_coord_t *coord);
 
-// A number for the OS thread beneath the calling task, unique among the threads of its
-// coordinator that run tasks now, at least 0 and below oa_worker_limit(). It holds until the
-// task's next wait. -1 in a thread that is no task.
-// Any thread; never waits.
+// A number for the OS thread beneath the calling task, or -1 in a thread that is no task. It is
+// unique among the threads of its coordinator that run tasks now, at least 0 and below
+// oa_worker_limit(), and holds until the task's next wait.
+// Any thread; never waits; cannot fail.
 int oa_worker_id(void);
 
 // The bound of oa_worker_id() in a coordinator, fixed at its start: the size of an array with an
@@ -197,7 +198,8 @@ typedef struct oa_spec {
     oa_go_spec(&(oa_spec_t){.size = sizeof(oa_spec_t), .where = OA_WHERE, .fn = __VA_ARGS__})
 
 // As the argument of oa_go: the task gets a copy of this lvalue or compound literal.
-// oa_go(foo, oa_val(i)); oa_go(foo, oa_val((struct point){1, 2})).
+//     oa_go(foo, oa_val(i));
+//     oa_go(foo, oa_val((struct point){1, 2}));
 #define oa_val(...) (void *)&(__VA_ARGS__), .copy = sizeof(__VA_ARGS__)
 #endif
 
@@ -234,6 +236,8 @@ int oa_join(oa_task_t *task);
 int oa_join_until(oa_task_t *task, int64_t deadline);
 
 // Gives up a handle without waiting; what the task had is freed when it ends.
+//     oa_go(foo, &x, .task = &task);
+//     oa_detach(task); // instead of oa_join(task)
 // Any thread; never waits.
 // Returns 0, or
 //  -ESRCH  the handle is stale: NULL, joined, detached, or of a task spawned without .task;
@@ -249,6 +253,8 @@ int oa_detach(oa_task_t *task);
 int oa_cancel(oa_task_t *task);
 
 // Whether the calling task was cancelled, shielded or not; false in a thread that is no task.
+//     while (!oa_cancelled() && more())
+//         compute();
 // Any thread; never waits.
 bool oa_cancelled(void);
 
@@ -259,8 +265,8 @@ bool oa_shield(bool on);
 
 // Lets other tasks run first; the calling task stays ready and goes on in its turn. A plain thread
 // gives up its CPU.
-// Any thread; may put the task behind others. Cannot fail: without memory for a stack it returns
-// at once.
+// Any thread; never waits, but may put the task behind others; cannot fail: without memory for a
+// stack it returns at once.
 void oa_yield(void);
 
 // Waits for `ns` nanoseconds, never less; OA_FOREVER: until cancelled.
@@ -281,6 +287,7 @@ int oa_sleep_until(int64_t deadline);
 // A handle of the calling task, stale when it has ended; NULL in a thread that is no task. It may
 // be given to oa_cancel(), oa_task_id() and oa_task_name(); it cannot be joined unless .task
 // asked for that.
+//     printf("%" PRIu64 " %s\n", oa_task_id(oa_self()), oa_task_name(oa_self()));
 // Any thread; never waits.
 oa_task_t *oa_self(void);
 
