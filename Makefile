@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test check bench format install clean
+.PHONY: all demo test check bench format docs install clean
 
 all:
 	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
@@ -26,6 +26,9 @@ bench: all
 
 format:
 	@sh tools/format.sh -i
+
+docs:
+	@sh tools/docs.sh build/$(PRESET)/docs
 
 install: all
 	@cmake --install build/$(PRESET) --prefix '$(PREFIX)'

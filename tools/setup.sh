@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# setup.sh [check | --list] - installs, on Debian 12, what is missing for `make demo` and `make test`; with `check`, what
-# `make check` needs as well. --list prints the first set, the one the README names.
+# setup.sh [docs | check | --list] - installs, on Debian 12, what is missing for `make demo` and `make test`; with `docs`,
+# what `make docs` needs as well, with `check`, what `make check` does. --list prints the first set, the one the README
+# names.
 set -eu
 
 packages='gcc libc6-dev make cmake'
@@ -10,9 +11,12 @@ case "${1:-}" in
     echo "$packages"
     exit
     ;;
+docs)
+    packages="$packages python3 doxygen"
+    ;;
 check)
     packages="$packages g++ clang-19 libclang-rt-19-dev clang-format-19 valgrind gdb pkg-config
-        qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+        qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross python3 doxygen mandoc man-db"
     ;;
 esac
 
