@@ -44,6 +44,9 @@ tools/tls.sh
 tools/lengths.sh
 tools/format.sh
 tools/readme-packages.sh
+tools/docs.sh check --self-test
+tools/docs.sh check
+tools/docs.sh build/check/docs
 END
     echo "$count tests, $failures tests failed out of $count"
     return $((failures > 0))
