@@ -153,6 +153,8 @@ VIOLATIONS = [
     (r"$(?![\n])", "\ntypedef struct oa_y {\n    size_t size; // sizeof\n    size_t n; // its size\n} oa_y_t;\n", "unit of"),
     (r"$(?![\n])", "\ntypedef struct oa_y {\n    int n;\n} oa_y_t;\n", "what `int n` is"),
     (r"x\.h - a", "y.h - a", "top comment"),
+    (r"$(?![\n])", "\n#define oa_y(...) oa_x_wait(__VA_ARGS__, 0)\n", "oa_y has no comment"),
+    (r"$(?![\n])", "\n// int oa_y(x): oa_y(1).\n#define oa_y(...) oa_z_wait(__VA_ARGS__)\n", "not declared"),
 ]
 
 
