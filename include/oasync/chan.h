@@ -30,9 +30,12 @@ typedef struct oa_chan_config {
     size_t size;      // sizeof(oa_chan_config_t); OA_CHAN_INIT and the macro fill it in
     size_t elem_size; // bytes of an element; 0: elements carry nothing but their arrival
     size_t capacity;  // how many elements it holds; 0: rendezvous, a send waits for its receiver
+    int sliding; // not 0: a full channel drops its oldest element for a new one, so that no send
+                 //   waits; the capacity must be neither 0 nor OA_UNBOUNDED
+    int oa_reserved; // 0
 } oa_chan_config_t;
 
-#define OA_CHAN_INIT {sizeof(oa_chan_config_t), 0, 0}
+#define OA_CHAN_INIT {sizeof(oa_chan_config_t), 0, 0, 0, 0}
 
 #ifndef __cplusplus
 // oa_chan_t *oa_chan_make(size_t elem_size, ...options): oa_chan_make(8, .capacity = 16).
@@ -45,11 +48,11 @@ typedef struct oa_chan_config {
 // one starts and outlive it.
 // Any thread; never waits.
 // Returns the channel, or NULL: no memory, or a config that is NULL, of a wrong size or out of
-// range (capacity times elem_size overflows).
+// range (capacity times elem_size overflows, sliding without a capacity to slide in).
 oa_chan_t *oa_chan_make_config(const oa_chan_config_t *config);
 
 // Sends a copy of the element at `elem`: waits until there is room, on a rendezvous until a
-// receiver has taken it.
+// receiver has taken it. A sliding channel always has room.
 // Any thread; waits.
 // Returns 0, or, with the element not sent,
 //  -EINVAL     ch is NULL, or elem is and elements have a size;
@@ -77,7 +80,8 @@ int oa_chan_recv(oa_chan_t *ch, void *elem);
 //  -ETIMEDOUT  the deadline has passed and there was no element.
 int oa_chan_recv_until(oa_chan_t *ch, void *elem, int64_t deadline);
 
-// Sends if that needs no wait: there is room, or a receiver waits. Works in a cancelled task too.
+// Sends if that needs no wait: there is room, or a receiver waits. A full sliding channel drops its
+// oldest element. Works in a cancelled task too.
 // Any thread; never waits.
 // Returns 0, or, with the element not sent,
 //  -EINVAL  ch is NULL, or elem is and elements have a size;

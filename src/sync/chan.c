@@ -19,6 +19,7 @@
 struct oa_chan {
     oai_lock_t lock; // guards all below
     bool closed;
+    bool sliding; // constant
     oai_fifo_t queue;
     oai_waiters_t senders, receivers;
 };
@@ -28,15 +29,27 @@ oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
     oa_chan_config_t config;
     if (oai_options_read(&config, sizeof config, given, sizeof given->size))
         return NULL;
+    if (config.sliding && (config.capacity == 0 || config.capacity == OA_UNBOUNDED))
+        return NULL;
     oa_chan_t *ch = oai_os.alloc(sizeof *ch);
     if (!ch)
         return NULL;
-    *ch = (oa_chan_t){.lock = OAI_LOCK_INIT};
+    *ch = (oa_chan_t){.lock = OAI_LOCK_INIT, .sliding = config.sliding != 0};
     if (oai_fifo_init(&ch->queue, config.elem_size, config.capacity) != 0) {
         oai_os.free(ch);
         return NULL;
     }
     return ch;
+}
+
+// Under the lock: the queue takes one more, a sliding one in place of its oldest.
+static inline int push(oa_chan_t *ch, const void *elem)
+{
+    int err = oai_fifo_push(&ch->queue, elem);
+    if (OAI_LIKELY(err != -EAGAIN || !ch->sliding))
+        return err;
+    oai_fifo_pop(&ch->queue, NULL);
+    return oai_fifo_push(&ch->queue, elem);
 }
 
 // Under the lock: sends if that needs no wait. *wake: who is to be made ready afterwards.
@@ -46,7 +59,7 @@ static inline int try_send(oa_chan_t *ch, void *elem, oai_wait_t **wake)
         return -EPIPE;
     oai_wait_t *receiver = oai_wait_claim_first(&ch->receivers);
     if (!receiver)
-        return oai_fifo_push(&ch->queue, elem);
+        return push(ch, elem);
     if (receiver->data)
         oai_fifo_copy(receiver->data, elem, ch->queue.elem_size);
     *wake = receiver;
