@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "task.h"
 #include "time.h"
 
 #ifdef __cplusplus
@@ -99,6 +100,34 @@ int oa_chan_put(oa_chan_t *ch, const void *elem);
 //  -EPIPE   the channel is empty and closed.
 int oa_chan_take(oa_chan_t *ch, void *elem);
 
+#ifndef __cplusplus
+// int oa_chan_consume(oa_chan_t *ch, consumer, [arg], ...options).
+#define oa_chan_consume(ch, ...)                                                                   \
+    oa_chan_consume_spec(                                                                          \
+        (ch), &(oa_spec_t){.size = sizeof(oa_spec_t), .where = OA_WHERE, .fn = __VA_ARGS__})
+#endif
+
+// Has the function spec->fn called for each element of the channel, with a pointer to the consumer's
+// own copy of it, good until the function returns. One call happens before the next. Each call is
+// a task: it may wait, and has its own context, temp memory and cancel; oa_context()->user_ptr starts
+// as spec->arg. A consumer that has nothing to call holds no stack and keeps no runtime alive. It is
+// over when the channel is closed and it has called for all that was left there, when it is
+// cancelled by its handle or its group, or when its coordinator ends: then what is left stays in the
+// channel. Other receivers may take elements beside it. Options: name, stack, block, group (which
+// counts the consumer until it is over), task (a handle of the consumer, to be joined or detached)
+// and coord.
+// Any thread, but see -EPERM; never waits.
+// Returns 0, or, with NULL stored as the handle,
+//  -EINVAL     ch, spec or its fn is NULL, its size is too small, a stack size out of range, or an
+//              option that a consumer does not have;
+//  -E2BIG      spec is larger than this library knows and its tail is not zero;
+//  -EPERM      the caller is no task and coord is NULL;
+//  -EBUSY      the channel has a consumer;
+//  -ESHUTDOWN  the coordinator was shut down and takes no more tasks;
+//  -ECANCELED  the group was cancelled and no oa_group_wait() has returned since;
+//  -ENOMEM     there is no memory.
+int oa_chan_consume_spec(oa_chan_t *ch, const oa_spec_t *spec);
+
 // Closes a channel: sends are refused from now on, also those that wait; receives go on until it
 // is empty.
 // Any thread; never waits.
@@ -110,7 +139,7 @@ int oa_chan_close(oa_chan_t *ch);
 // Frees a channel, closed or not, with what is in it. NULL is 0 and does nothing.
 // Any thread; never waits.
 // Returns 0, or, with the channel unchanged,
-//  -EBUSY  somebody waits on it.
+//  -EBUSY  somebody waits on it, or its consumer is not over.
 int oa_chan_free(oa_chan_t *ch);
 
 // How many elements the channel holds now; those of waiting senders do not count. 0 for NULL.

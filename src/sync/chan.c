@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// chan.c - channels: rendezvous, bounded, unbounded.
+// chan.c - channels: rendezvous, bounded, unbounded, sliding.
 //
 // A short lock guards a queue of elements and two lists of waiters. Receivers wait only while the
 // queue is empty and no sender waits; senders wait only while it is full. So an element goes from a
 // sender straight to a receiver that waits, and a sender's straight into the place that a receiver
-// has made: each transfer is one copy, under the lock, and wakes one waiter at most.
+// has made: each transfer is one copy, under the lock, and wakes one waiter at most. A consumer that
+// rests takes an element as a receiver does that came last (consumer.c).
 #include "oasync/chan.h"
 
 #include <errno.h>
@@ -14,15 +15,7 @@
 #include "os/os.h"
 #include "sched/sched.h"
 #include "sched/wait.h"
-#include "sync/fifo.h"
-
-struct oa_chan {
-    oai_lock_t lock; // guards all below
-    bool closed;
-    bool sliding; // constant
-    oai_fifo_t queue;
-    oai_waiters_t senders, receivers;
-};
+#include "sync/channel.h"
 
 oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
 {
@@ -58,8 +51,11 @@ static inline int try_send(oa_chan_t *ch, void *elem, oai_wait_t **wake)
     if (ch->closed)
         return -EPIPE;
     oai_wait_t *receiver = oai_wait_claim_first(&ch->receivers);
-    if (!receiver)
+    if (!receiver) {
+        if (OAI_UNLIKELY(ch->consumer) && (*wake = oai_consumer_offer(ch->consumer, elem)) != NULL)
+            return 0;
         return push(ch, elem);
+    }
     if (receiver->data)
         oai_fifo_copy(receiver->data, elem, ch->queue.elem_size);
     *wake = receiver;
@@ -84,6 +80,11 @@ static inline int try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
         oai_fifo_copy(elem, sender->data, ch->queue.elem_size);
     *wake = sender;
     return 0;
+}
+
+int oai_chan_try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
+{
+    return try_recv(ch, elem, wake);
 }
 
 typedef int try_fn(oa_chan_t *ch, void *elem, oai_wait_t **wake);
@@ -186,8 +187,11 @@ int oa_chan_close(oa_chan_t *ch)
     oai_list_t claimed = {NULL, NULL};
     oai_wait_claim_all(&ch->senders, -EPIPE, &claimed);
     oai_wait_claim_all(&ch->receivers, -EPIPE, &claimed);
+    oai_dormant_t *ends = ch->consumer && !closed ? oai_consumer_dismiss(ch->consumer) : NULL;
     oai_unlock(&ch->lock);
     oai_wait_ready_all(&claimed);
+    if (ends)
+        oai_dormant_discard(ends);
     return closed ? -EALREADY : 0;
 }
 
@@ -196,7 +200,7 @@ int oa_chan_free(oa_chan_t *ch)
     if (!ch)
         return 0;
     oai_lock(&ch->lock);
-    bool busy = oai_wait_busy(&ch->senders) || oai_wait_busy(&ch->receivers);
+    bool busy = ch->consumer || oai_wait_busy(&ch->senders) || oai_wait_busy(&ch->receivers);
     oai_unlock(&ch->lock);
     if (busy)
         return -EBUSY;
