@@ -8,6 +8,9 @@
 // at once. It is over when the channel is closed and empty, when it was cancelled, or with its
 // coordinator.
 //
+// It takes a few elements at once, for the channel's lock is half of what a short call costs. Those
+// are calls that have not begun: a cancel drops them.
+//
 // Locks: who cancels it holds the lock of its ticket or group, takes `lock`, then the channel's. Only
 // `lock` makes it sure that the channel is there: when the consumer has let go of the channel, its
 // user may free that.
@@ -16,21 +19,27 @@
 #include "os/os.h"
 #include "sync/channel.h"
 
-// Elements in a row before other tasks have their turn.
-enum { AT_ONCE = 64 };
+enum {
+    IN_A_ROW = 64,  // calls before other tasks have their turn
+    AT_ONCE = 16,   // elements taken under one lock, those larger than LARGE one by one
+    LARGE = 64,     // bytes
+    ALIGNMENT = 16, // of an element's copy, as malloc's
+};
 
 struct oai_consumer {
     oai_dormant_t dormant; // first
-    oa_fn *fn;             // constant
-    oai_lock_t lock;       // guards `ch`
-    oa_chan_t *ch;         // NULL: let go of
-    // Under the channel's lock, all but the element itself, which is whose who has set `loaded` or
-    // found it so.
+    oa_fn *fn;             // constant, as the next two
+    size_t stride;         // bytes from one element to the next
+    unsigned at_once;
+    // Elements next .. taken are to be called: the task's own, or whose who finds it at rest.
+    unsigned next, taken;
+    oai_lock_t lock; // guards `ch`
+    oa_chan_t *ch;   // NULL: let go of
+    // Under the channel's lock.
     bool rests;
     bool cancelled;
-    bool over;   // nobody but its end touches it any more
-    bool loaded; // `elem` is to be called next
-    _Alignas(16) unsigned char elem[];
+    bool over; // nobody but its end touches it any more
+    _Alignas(ALIGNMENT) unsigned char elems[];
 };
 
 static oai_consumer_t *consumer_of(oai_dormant_t *dormant)
@@ -38,36 +47,42 @@ static oai_consumer_t *consumer_of(oai_dormant_t *dormant)
     return (oai_consumer_t *)(void *)dormant;
 }
 
-// Under the channel's lock: the next element, if there is one. As oai_chan_try_recv().
-static int load(oai_consumer_t *consumer, oai_wait_t **wake)
+// Under the channel's lock: takes what there is. 0 when that is anything, else as oai_chan_try_recv().
+// `senders` gets who is to be made ready.
+static int load(oai_consumer_t *consumer, oai_list_t *senders)
 {
-    if (consumer->cancelled)
-        return -ECANCELED;
-    int err = oai_chan_try_recv(consumer->ch, consumer->elem, wake);
-    consumer->loaded = err == 0;
-    return err;
+    int err = consumer->cancelled ? -ECANCELED : 0;
+    unsigned taken = 0;
+    while (err == 0 && taken < consumer->at_once) {
+        oai_wait_t *sender = NULL;
+        err = oai_chan_try_recv(consumer->ch, consumer->elems + taken * consumer->stride, &sender);
+        taken += err == 0;
+        if (sender)
+            oai_list_append(senders, &sender->link);
+    }
+    consumer->next = 0;
+    consumer->taken = taken;
+    return taken ? 0 : err;
 }
 
-static bool take_next(oai_consumer_t *consumer)
+static bool take_more(oai_consumer_t *consumer)
 {
-    oai_wait_t *wake = NULL;
+    oai_list_t senders = {NULL, NULL};
     oai_lock(&consumer->ch->lock);
-    int err = load(consumer, &wake);
+    int err = load(consumer, &senders);
     oai_unlock(&consumer->ch->lock);
-    if (wake)
-        oai_wait_ready(wake);
+    oai_wait_ready_all(&senders);
     return err == 0;
 }
 
-// What the task runs. Nobody else touches `loaded` while it does not rest.
+// What the task runs.
 static void calls(void *arg)
 {
     oai_consumer_t *consumer = arg;
-    for (int left = AT_ONCE; left > 0; left--) {
-        if (!consumer->loaded && !take_next(consumer))
+    for (int left = IN_A_ROW; left > 0; left--) {
+        if (consumer->next == consumer->taken && !take_more(consumer))
             return;
-        consumer->loaded = false;
-        consumer->fn(consumer->elem);
+        consumer->fn(consumer->elems + consumer->next++ * consumer->stride);
         if (!oai_dormant_next(&consumer->dormant))
             return;
     }
@@ -77,15 +92,17 @@ oai_rest_t oai_consumer_rest(oai_dormant_t *dormant)
 {
     oai_consumer_t *consumer = consumer_of(dormant);
     oa_chan_t *ch = consumer->ch;
-    oai_wait_t *wake = NULL;
+    oai_list_t senders = {NULL, NULL};
+    int err = 0;
     oai_lock(&ch->lock);
-    consumer->loaded = false; // of a call that was cancelled before it began
-    int err = oai_dormant_ending(dormant) ? -ECANCELED : load(consumer, &wake);
+    if (consumer->cancelled || oai_dormant_ending(dormant))
+        err = -ECANCELED;
+    else if (consumer->next == consumer->taken)
+        err = load(consumer, &senders);
     consumer->rests = err == -EAGAIN;
     consumer->over = err == -EPIPE || err == -ECANCELED;
     oai_unlock(&ch->lock);
-    if (wake)
-        oai_wait_ready(wake);
+    oai_wait_ready_all(&senders);
     if (err == 0)
         return OAI_MORE;
     return err == -EAGAIN ? OAI_RESTS : OAI_OVER;
@@ -96,8 +113,9 @@ oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem)
     oai_wait_t *wait = consumer->rests ? oai_dormant_wake(&consumer->dormant) : NULL;
     if (wait) {
         consumer->rests = false;
-        consumer->loaded = true;
-        oai_fifo_copy(consumer->elem, elem, consumer->ch->queue.elem_size);
+        consumer->next = 0;
+        consumer->taken = 1;
+        oai_fifo_copy(consumer->elems, elem, consumer->ch->queue.elem_size);
     }
     return wait;
 }
@@ -161,12 +179,28 @@ static void detach(oa_chan_t *ch)
     oai_unlock(&ch->lock);
 }
 
+// How many elements to take at once, and how far apart. False: no memory has such elements.
+static bool room(const oa_chan_t *ch, size_t *stride, size_t *at_once)
+{
+    if (__builtin_add_overflow(ch->queue.elem_size, ALIGNMENT - 1, stride))
+        return false;
+    *stride &= ~(size_t)(ALIGNMENT - 1);
+    *at_once = *stride <= LARGE ? AT_ONCE : 1;
+    if (ch->queue.capacity < *at_once)
+        *at_once = ch->queue.capacity ? ch->queue.capacity : 1;
+    return true;
+}
+
 static int consume(oa_chan_t *ch, const oa_spec_t *spec)
 {
-    oai_consumer_t *consumer = oai_os.alloc(sizeof *consumer + ch->queue.elem_size);
+    size_t stride, at_once;
+    if (!room(ch, &stride, &at_once))
+        return -ENOMEM;
+    oai_consumer_t *consumer = oai_os.alloc(sizeof *consumer + at_once * stride);
     if (!consumer)
         return -ENOMEM;
-    *consumer = (oai_consumer_t){.fn = spec->fn, .ch = ch};
+    *consumer =
+        (oai_consumer_t){.fn = spec->fn, .ch = ch, .stride = stride, .at_once = (unsigned)at_once};
     int err = attach(ch, consumer);
     if (err == 0) {
         err = oai_dormant_create(&consumer->dormant, spec, calls);
