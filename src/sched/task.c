@@ -246,18 +246,23 @@ void oai_task_disown(oai_task_t *task)
                           memory_order_relaxed);
 }
 
+enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED };
+
+// Relaxed, all: the flags are the task's own, but for a cancel, which has the ticket locked or, where it
+// is one of the whole consumer, is told otherwise.
+static __attribute__((noinline)) void forget(oai_task_t *task, uint32_t flags)
+{
+    uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OF_A_CALL, memory_order_relaxed);
+    if (ticket)
+        unlock(task, next_ticket(ticket));
+}
+
 void oai_task_renew(oai_task_t *task, oai_worker_t *worker)
 {
-    // Relaxed, all: the flags are the task's own, but for a cancel, which has the ticket locked or,
-    // where it is one of the whole consumer, is told otherwise.
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    const uint32_t of_a_call = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED;
-    if (OAI_UNLIKELY(flags & of_a_call)) {
-        uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
-        atomic_fetch_and_explicit(&task->flags, ~of_a_call, memory_order_relaxed);
-        if (ticket)
-            unlock(task, next_ticket(ticket));
-    }
+    if (OAI_UNLIKELY(flags & OF_A_CALL))
+        forget(task, flags);
     task->id = next_id(worker);
 }
 

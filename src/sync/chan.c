@@ -52,7 +52,7 @@ static inline int try_send(oa_chan_t *ch, void *elem, oai_wait_t **wake)
         return -EPIPE;
     oai_wait_t *receiver = oai_wait_claim_first(&ch->receivers);
     if (!receiver) {
-        if (OAI_UNLIKELY(ch->consumer) && (*wake = oai_consumer_offer(ch->consumer, elem)) != NULL)
+        if (OAI_UNLIKELY(ch->resting) && (*wake = oai_consumer_offer(ch->resting, elem)) != NULL)
             return 0;
         return push(ch, elem);
     }
@@ -82,9 +82,23 @@ static inline int try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
     return 0;
 }
 
-int oai_chan_try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
+unsigned oai_chan_take_some(oa_chan_t *ch, unsigned char *elems, size_t stride, unsigned most,
+                            oai_list_t *senders)
 {
-    return try_recv(ch, elem, wake);
+    unsigned taken = 0;
+    while (taken < most && ch->queue.count)
+        oai_fifo_pop(&ch->queue, elems + taken++ * stride);
+    // Those that wait have room now; on a rendezvous it is here.
+    oai_wait_t *sender;
+    while ((ch->queue.count < ch->queue.capacity || taken < most) &&
+           (sender = oai_wait_claim_first(&ch->senders)) != NULL) {
+        if (ch->queue.count < ch->queue.capacity)
+            oai_fifo_push(&ch->queue, sender->data);
+        else
+            oai_fifo_copy(elems + taken++ * stride, sender->data, ch->queue.elem_size);
+        oai_list_append(senders, &sender->link);
+    }
+    return taken;
 }
 
 typedef int try_fn(oa_chan_t *ch, void *elem, oai_wait_t **wake);
@@ -187,7 +201,7 @@ int oa_chan_close(oa_chan_t *ch)
     oai_list_t claimed = {NULL, NULL};
     oai_wait_claim_all(&ch->senders, -EPIPE, &claimed);
     oai_wait_claim_all(&ch->receivers, -EPIPE, &claimed);
-    oai_dormant_t *ends = ch->consumer && !closed ? oai_consumer_dismiss(ch->consumer) : NULL;
+    oai_dormant_t *ends = ch->resting ? oai_consumer_dismiss(ch->resting) : NULL;
     oai_unlock(&ch->lock);
     oai_wait_ready_all(&claimed);
     if (ends)

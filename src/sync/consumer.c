@@ -36,7 +36,6 @@ struct oai_consumer {
     oai_lock_t lock; // guards `ch`
     oa_chan_t *ch;   // NULL: let go of
     // Under the channel's lock.
-    bool rests;
     bool cancelled;
     bool over; // nobody but its end touches it any more
     _Alignas(ALIGNMENT) unsigned char elems[];
@@ -47,22 +46,19 @@ static oai_consumer_t *consumer_of(oai_dormant_t *dormant)
     return (oai_consumer_t *)(void *)dormant;
 }
 
-// Under the channel's lock: takes what there is. 0 when that is anything, else as oai_chan_try_recv().
-// `senders` gets who is to be made ready.
+// Under the channel's lock: takes what there is. 0 when that is anything, else -EAGAIN, -EPIPE or
+// -ECANCELED. `senders` gets who is to be made ready.
 static int load(oai_consumer_t *consumer, oai_list_t *senders)
 {
-    int err = consumer->cancelled ? -ECANCELED : 0;
-    unsigned taken = 0;
-    while (err == 0 && taken < consumer->at_once) {
-        oai_wait_t *sender = NULL;
-        err = oai_chan_try_recv(consumer->ch, consumer->elems + taken * consumer->stride, &sender);
-        taken += err == 0;
-        if (sender)
-            oai_list_append(senders, &sender->link);
-    }
+    oa_chan_t *ch = consumer->ch;
+    if (consumer->cancelled)
+        return -ECANCELED;
     consumer->next = 0;
-    consumer->taken = taken;
-    return taken ? 0 : err;
+    consumer->taken =
+        oai_chan_take_some(ch, consumer->elems, consumer->stride, consumer->at_once, senders);
+    if (consumer->taken)
+        return 0;
+    return ch->closed ? -EPIPE : -EAGAIN;
 }
 
 static bool take_more(oai_consumer_t *consumer)
@@ -99,7 +95,7 @@ oai_rest_t oai_consumer_rest(oai_dormant_t *dormant)
         err = -ECANCELED;
     else if (consumer->next == consumer->taken)
         err = load(consumer, &senders);
-    consumer->rests = err == -EAGAIN;
+    ch->resting = err == -EAGAIN ? consumer : NULL;
     consumer->over = err == -EPIPE || err == -ECANCELED;
     oai_unlock(&ch->lock);
     oai_wait_ready_all(&senders);
@@ -110,9 +106,9 @@ oai_rest_t oai_consumer_rest(oai_dormant_t *dormant)
 
 oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem)
 {
-    oai_wait_t *wait = consumer->rests ? oai_dormant_wake(&consumer->dormant) : NULL;
+    oai_wait_t *wait = oai_dormant_wake(&consumer->dormant);
     if (wait) {
-        consumer->rests = false;
+        consumer->ch->resting = NULL;
         consumer->next = 0;
         consumer->taken = 1;
         oai_fifo_copy(consumer->elems, elem, consumer->ch->queue.elem_size);
@@ -122,9 +118,9 @@ oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem)
 
 oai_dormant_t *oai_consumer_dismiss(oai_consumer_t *consumer)
 {
-    if (!consumer->rests || !oai_dormant_wake(&consumer->dormant))
+    if (!oai_dormant_wake(&consumer->dormant))
         return NULL;
-    consumer->rests = false;
+    consumer->ch->resting = NULL;
     consumer->over = true;
     return &consumer->dormant;
 }
@@ -137,8 +133,9 @@ bool oai_consumer_cancel(oai_dormant_t *dormant)
     if (consumer->ch) {
         oai_lock(&consumer->ch->lock);
         consumer->cancelled = true;
-        dismissed = oai_consumer_dismiss(consumer) != NULL;
-        if (!consumer->over && !consumer->rests)
+        if (consumer->ch->resting)
+            dismissed = oai_consumer_dismiss(consumer) != NULL;
+        else if (!consumer->over)
             oai_dormant_cancel(dormant); // what runs is pinned by the channel's lock
         oai_unlock(&consumer->ch->lock);
     }
@@ -151,7 +148,7 @@ void oai_consumer_end(oai_dormant_t *dormant)
     oai_consumer_t *consumer = consumer_of(dormant);
     oai_lock(&consumer->lock);
     oai_lock(&consumer->ch->lock);
-    consumer->ch->consumer = NULL;
+    consumer->ch->consumer = consumer->ch->resting = NULL;
     oai_unlock(&consumer->ch->lock);
     consumer->ch = NULL;
     oai_unlock(&consumer->lock);
