@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # run.sh [BUILD [PART...]] - runs the benchmarks of a build folder beside the same in Go, and judges them.
 #
-#   PART     core, scale, skynet, memory; none: all
-#   ROUNDS   of core and skynet, in which C and Go take turns; 11 unless told
+#   PART     core, scale, skynet, consume, memory; none: all
+#   ROUNDS   of core, skynet and consume, in which C and Go take turns; 11 unless told
 #   GO       the go command; without one, or without its compiler, the columns of Go stay empty
 #
 # Exit status: 0, 1 when a limit is missed, 2 when something could not be run.
@@ -11,7 +11,7 @@ set -eu
 bench=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${1:-$bench/../build/release}" && pwd)
 [ $# -eq 0 ] || shift
-parts=${*:-core scale skynet memory}
+parts=${*:-core scale skynet consume memory}
 rounds=${ROUNDS:-11}
 go=${GO:-go}
 programs=$build/bench
@@ -160,6 +160,28 @@ skynet() {
     done
 }
 
+consume() {
+    heading "Four producers, a million elements each, into one consumer, medians of $rounds rounds"
+    for workers in 1 2; do
+        : >"$work/c" >"$work/go"
+        i=0
+        while [ $i -lt "$rounds" ]; do
+            "$programs/consume" $workers >>"$work/c"
+            peer consume $workers >>"$work/go"
+            i=$((i + 1))
+        done
+        time=$(median 1 "$work/c")
+        remark="($time ns an element; called $(median 2 "$work/c")"
+        if [ -s "$work/go" ]; then
+            go_time=$(median 1 "$work/go")
+            verdict "time of Go to ours, workers: $workers" "$(echo "$go_time $time" | awk '{ printf "%.2f", $1 / $2 }')" \
+                times ">=" 3 "$remark; Go $go_time)"
+        else
+            echo "an element, workers: $workers: $remark)"
+        fi
+    done
+}
+
 # ---- Memory -----------------------------------------------------------------------------------------
 
 memory() {
@@ -182,7 +204,7 @@ memory() {
 : >"$work/missed"
 for part in $parts; do
     case $part in
-    core | scale | skynet | memory) $part ;;
+    core | scale | skynet | consume | memory) $part ;;
     *)
         echo "run.sh: no part $part" >&2
         exit 2

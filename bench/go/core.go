@@ -152,5 +152,7 @@ func main() {
 		skynet(number(2))
 	case "parked":
 		parked(number(2))
+	case "consume":
+		consume(number(2))
 	}
 }

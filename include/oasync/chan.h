@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "task.h"
 #include "time.h"
 
 #ifdef __cplusplus
@@ -30,9 +31,12 @@ typedef struct oa_chan_config {
     size_t size;      // sizeof(oa_chan_config_t); OA_CHAN_INIT and the macro fill it in
     size_t elem_size; // bytes of an element; 0: elements carry nothing but their arrival
     size_t capacity;  // how many elements it holds; 0: rendezvous, a send waits for its receiver
+    int sliding; // not 0: a full channel drops its oldest element for a new one, so that no send
+                 //   waits; the capacity must be neither 0 nor OA_UNBOUNDED
+    int oa_reserved; // 0
 } oa_chan_config_t;
 
-#define OA_CHAN_INIT {sizeof(oa_chan_config_t), 0, 0}
+#define OA_CHAN_INIT {sizeof(oa_chan_config_t), 0, 0, 0, 0}
 
 #ifndef __cplusplus
 // oa_chan_t *oa_chan_make(size_t elem_size, ...options): oa_chan_make(8, .capacity = 16).
@@ -45,11 +49,11 @@ typedef struct oa_chan_config {
 // one starts and outlive it.
 // Any thread; never waits.
 // Returns the channel, or NULL: no memory, or a config that is NULL, of a wrong size or out of
-// range (capacity times elem_size overflows).
+// range (capacity times elem_size overflows, sliding without a capacity to slide in).
 oa_chan_t *oa_chan_make_config(const oa_chan_config_t *config);
 
 // Sends a copy of the element at `elem`: waits until there is room, on a rendezvous until a
-// receiver has taken it.
+// receiver has taken it. A sliding channel always has room.
 // Any thread; waits.
 // Returns 0, or, with the element not sent,
 //  -EINVAL     ch is NULL, or elem is and elements have a size;
@@ -77,7 +81,8 @@ int oa_chan_recv(oa_chan_t *ch, void *elem);
 //  -ETIMEDOUT  the deadline has passed and there was no element.
 int oa_chan_recv_until(oa_chan_t *ch, void *elem, int64_t deadline);
 
-// Sends if that needs no wait: there is room, or a receiver waits. Works in a cancelled task too.
+// Sends if that needs no wait: there is room, or a receiver waits. A full sliding channel drops its
+// oldest element. Works in a cancelled task too.
 // Any thread; never waits.
 // Returns 0, or, with the element not sent,
 //  -EINVAL  ch is NULL, or elem is and elements have a size;
@@ -95,6 +100,35 @@ int oa_chan_put(oa_chan_t *ch, const void *elem);
 //  -EPIPE   the channel is empty and closed.
 int oa_chan_take(oa_chan_t *ch, void *elem);
 
+#ifndef __cplusplus
+// int oa_chan_consume(oa_chan_t *ch, consumer, [arg], ...options).
+#define oa_chan_consume(ch, ...)                                                                   \
+    oa_chan_consume_spec(                                                                          \
+        (ch), &(oa_spec_t){.size = sizeof(oa_spec_t), .where = OA_WHERE, .fn = __VA_ARGS__})
+#endif
+
+// Has the function spec->fn called for each element of the channel, with a pointer to the consumer's
+// own copy of it, good until the function returns. One call happens before the next. Each call is
+// a task: it may wait, and has its own context, temp memory and cancel; oa_context()->user_ptr starts
+// as spec->arg. A consumer that has nothing to call holds no stack and keeps no runtime alive. It is
+// over when the channel is closed and it has called for all that was left there, when it is
+// cancelled by its handle or its group, or when its coordinator ends: then what is left stays in the
+// channel. Other receivers may take elements beside it. It takes up to 16 elements ahead, no more than
+// the capacity and of a rendezvous one; a cancel drops those, as it drops tasks that have not begun.
+// Options: name, stack, block, group (which counts the consumer until it is over), task (a handle of
+// the consumer, to be joined or detached) and coord.
+// Any thread, but see -EPERM; never waits.
+// Returns 0, or, with NULL stored as the handle,
+//  -EINVAL     ch, spec or its fn is NULL, its size is too small, a stack size out of range, or an
+//              option that a consumer does not have;
+//  -E2BIG      spec is larger than this library knows and its tail is not zero;
+//  -EPERM      the caller is no task and coord is NULL;
+//  -EBUSY      the channel has a consumer;
+//  -ESHUTDOWN  the coordinator was shut down and takes no more tasks;
+//  -ECANCELED  the group was cancelled and no oa_group_wait() has returned since;
+//  -ENOMEM     there is no memory.
+int oa_chan_consume_spec(oa_chan_t *ch, const oa_spec_t *spec);
+
 // Closes a channel: sends are refused from now on, also those that wait; receives go on until it
 // is empty.
 // Any thread; never waits.
@@ -106,7 +140,7 @@ int oa_chan_close(oa_chan_t *ch);
 // Frees a channel, closed or not, with what is in it. NULL is 0 and does nothing.
 // Any thread; never waits.
 // Returns 0, or, with the channel unchanged,
-//  -EBUSY  somebody waits on it.
+//  -EBUSY  somebody waits on it, or its consumer is not over.
 int oa_chan_free(oa_chan_t *ch);
 
 // How many elements the channel holds now; those of waiting senders do not count. 0 for NULL.

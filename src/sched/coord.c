@@ -48,6 +48,19 @@ static bool none_left(oa_coord_t *coord)
     return ended == spawned;
 }
 
+// No task is left, and none is admitted: the consumers that rest end with the coordinator.
+static void end_dormants(oa_coord_t *coord)
+{
+    oai_link_t *link;
+    do {
+        oai_lock(&coord->inject.lock);
+        link = coord->dormants.head;
+        oai_unlock(&coord->inject.lock);
+        if (link)
+            oai_consumer_end(oai_container(link, oai_dormant_t, link));
+    } while (link);
+}
+
 bool oai_coord_try_end(oa_coord_t *coord)
 {
     // Acquire: pairs with the release below.
@@ -62,8 +75,10 @@ bool oai_coord_try_end(oa_coord_t *coord)
         atomic_store_explicit(&coord->ended, true, memory_order_release);
     }
     oai_unlock(&coord->inject.lock);
-    if (ends)
+    if (ends) {
+        end_dormants(coord);
         oai_idle_wake_all(&coord->idle);
+    }
     return ends || atomic_load_explicit(&coord->ended, memory_order_acquire);
 }
 
@@ -84,10 +99,13 @@ void oai_coord_enter(oa_coord_t *coord)
     oai_unlock(&coord->inject.lock);
 }
 
-bool oai_coord_admit(oa_coord_t *coord)
+bool oai_coord_admit(oa_coord_t *coord, bool inside)
 {
     oai_lock(&coord->inject.lock);
-    bool open = !coord->inject.closed;
+    // Relaxed, both: written under the lock.
+    bool open = !coord->inject.closed ||
+                (inside && !atomic_load_explicit(&coord->ended, memory_order_relaxed) &&
+                 atomic_load_explicit(&coord->state, memory_order_relaxed) != OAI_CANCELLING);
     if (open) {
         coord->inject.spawned++;
         coord->users++;
@@ -365,7 +383,7 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
         return err;
     }
     *out = coord;
-    oai_coord_admit(coord);
+    oai_coord_admit(coord, false);
     oai_sync_release(first);
     oai_inject_put(&coord->inject, first);
     oai_idle_published_outside(&coord->idle);

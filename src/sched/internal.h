@@ -45,6 +45,8 @@ enum {
     OAI_TASK_CLASS_MASK = 63u << 8,
     OAI_TASK_SHARD_SHIFT = 16, // ten bits: the timer shard of a delayed task
     OAI_TASK_SHARD_MASK = 1023u << 16,
+    OAI_TASK_CONSUMER = 1u << 27, // the two tasks of a consumer, told in dormant.c: what stands for
+    OAI_TASK_CALL = 1u << 28,     //   it, and what runs its calls; arg is its oai_dormant_t
 };
 
 // oai_task_t.ticket: what makes a handle good. Who holds LOCKED is alone in writing the word, and
@@ -107,8 +109,19 @@ _Static_assert(sizeof(oai_task_t) == 128, "a task is two cache lines");
 oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec);
 
 // The task has ended (or was dropped): tells group and joiner and frees it. `worker` NULL: the
-// caller is no worker of its coordinator.
+// caller is no worker of its coordinator. finish: the same for one that is not counted.
 void oai_task_end(oai_task_t *task, oai_worker_t *worker);
+void oai_task_finish(oai_task_t *task, oai_worker_t *worker);
+
+// A task that nobody has been told of is not to be joined.
+void oai_task_disown(oai_task_t *task);
+
+// A call of a consumer is over: what its task had of the last call is gone, and its handles are
+// stale. The task may be given another function and run again.
+void oai_task_renew(oai_task_t *task, oai_worker_t *worker);
+
+// The call of a consumer has returned to the loop, or must not begin.
+void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker);
 
 // The coordinator is being cancelled: so is whatever task is in this slot.
 void oai_task_cancel_any(oai_task_t *task);
@@ -208,6 +221,13 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why);
 // Whether there is a stack on which the worker could go on; maps one if need be.
 bool oai_worker_can_leave(oai_worker_t *worker);
 
+// The worker of a coordinator that the calling thread is, or NULL.
+static inline oai_worker_t *oai_worker_of(const oa_coord_t *coord)
+{
+    oai_worker_t *worker = oai_self();
+    return worker && worker->coord == coord ? worker : NULL;
+}
+
 // Queues a task that is ready, from any thread: next in line, or last.
 void oai_task_ready(oai_task_t *task, bool next);
 
@@ -250,6 +270,7 @@ struct oa_coord {
     oai_worker_t *worker;        // an array
     // Who waits for `users` to become 0: under the injection queue's lock.
     oai_wait_t *waiter;
+    oai_list_t dormants; // of oai_dormant_t: under the same lock
     // Threads that may still touch the coordinator: workers that have not left their loop, and
     // others inside of a call, which came in while a task kept it alive. Under the same lock.
     int users;
@@ -265,8 +286,12 @@ bool oai_coord_try_end(oa_coord_t *coord);
 void oai_coord_enter(oa_coord_t *coord);
 void oai_coord_leave(oa_coord_t *coord);
 
-// As enter, and counts a new task from outside. False: none is taken any more, nothing was done.
-bool oai_coord_admit(oa_coord_t *coord);
+// As enter, and counts a new task that no worker spawns. False: none is taken any more, nothing was
+// done. `inside`: one that is taken while the coordinator drains.
+bool oai_coord_admit(oa_coord_t *coord, bool inside);
+
+// Counts a new task that a worker of the coordinator spawns, or (NULL) admits one from outside.
+bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside);
 
 // Ids for tasks, `count` of them, never given out before: the first.
 uint64_t oai_coord_ids(uint64_t count);

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "oasync/debug.h"
 #include "oasync/task.h"
+#include "sched/wait.h"
 
 struct oai_task;
 
@@ -56,5 +57,50 @@ void oai_tasks_drop(struct oai_task *chain);
 
 // The group of the calling task, or NULL.
 oa_group_t *oai_task_group(void);
+
+// ---- Consumers (sync/consumer.c) ---------------------------------------------------------------
+
+// What a consumer is to the scheduler: told in dormant.c.
+typedef struct oai_dormant {
+    oa_coord_t *coord;     // constant, as the two tasks and the function
+    struct oai_task *self; // never runs: what handle, group and cancel see
+    struct oai_task *call; // runs the calls; while it rests it is counted by nobody
+    oa_fn *calls;          // what the call's task runs, given this struct
+    oai_link_t link;       // of all that a coordinator has: under its lock
+    oai_wait_t wait;       // how the call is queued: whose who has woken it
+} oai_dormant_t;
+
+// Makes the two tasks, with the options of `spec`, and counts one as running, as oa_go would; then
+// begin finds out whether there is anything to call. 0, or what oa_go returns.
+int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *calls);
+void oai_dormant_begin(oai_dormant_t *dormant);
+
+// Counts one that rests as running, so that its coordinator lives, under the object's lock. The caller
+// then owes it an oai_wait_ready() of what is returned, or a discard, when that lock is released. NULL:
+// the coordinator has ended or is cancelled, nothing was done.
+oai_wait_t *oai_dormant_wake(oai_dormant_t *dormant);
+void oai_dormant_discard(oai_dormant_t *dormant);
+
+// The call's task, between two calls: the next one is another task to the user. False: there shall be
+// no other.
+bool oai_dormant_next(oai_dormant_t *dormant);
+
+// Whether its coordinator is being cancelled.
+bool oai_dormant_ending(const oai_dormant_t *dormant);
+
+// Tells group and joiner that the consumer is over, and frees the two tasks.
+void oai_dormant_destroy(oai_dormant_t *dormant);
+
+// The consumer's side. rest: there is more to call, or it rests from now on and may be woken by
+// others at once, or it is over and nobody else will touch it. end: it is over, `dormant` is gone.
+typedef enum oai_rest { OAI_MORE, OAI_RESTS, OAI_OVER } oai_rest_t;
+oai_rest_t oai_consumer_rest(oai_dormant_t *dormant);
+void oai_consumer_end(oai_dormant_t *dormant);
+
+// The consumer is cancelled as a whole. True: it rested; it was woken and is the caller's to discard.
+bool oai_consumer_cancel(oai_dormant_t *dormant);
+
+// Cancels the call that runs.
+void oai_dormant_cancel(oai_dormant_t *dormant);
 
 #endif

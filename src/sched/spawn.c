@@ -39,10 +39,7 @@ static int take_back(oai_task_t *task, oai_worker_t *worker, const oa_spec_t *sp
 {
     if (spec->task)
         *spec->task = NULL;
-    // Relaxed: nobody has been told the handle.
-    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
-    atomic_store_explicit(&task->ticket, ticket & ~(uint32_t)OAI_TICKET_JOINABLE,
-                          memory_order_relaxed);
+    oai_task_disown(task);
     oai_task_discard(task, worker);
     return err;
 }
@@ -88,12 +85,10 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     return 0;
 }
 
-// Counts a new task. False: no more are taken. Who is no worker of the coordinator has entered it
-// then, for the task may be over at any moment.
-static bool admit(oa_coord_t *coord, oai_worker_t *worker)
+bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside)
 {
     if (!worker)
-        return oai_coord_admit(coord);
+        return oai_coord_admit(coord, inside);
     // Relaxed: who spawns in the same instant is cancelled anyway.
     if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING))
         return false;
@@ -134,7 +129,8 @@ static int go(const oa_spec_t *spec)
         return refuse(spec, err);
     if (worker && worker->coord != coord)
         worker = NULL; // from outside
-    if (OAI_UNLIKELY(!admit(coord, worker)))
+    // Who is no worker of the coordinator has entered it then, for the task may be over at any moment.
+    if (OAI_UNLIKELY(!oai_task_admit(coord, worker, false)))
         return refuse(spec, -ESHUTDOWN);
     err = go_admitted(spec, coord, worker);
     if (!worker)

@@ -188,8 +188,7 @@ static void free_task(oai_task_t *task, oai_worker_t *worker)
 // The worker of the task's coordinator that the caller is, or NULL.
 static oai_worker_t *own_worker(const oai_task_t *task)
 {
-    oai_worker_t *worker = oai_self();
-    return worker && worker->coord == oai_task_coord(task) ? worker : NULL;
+    return oai_worker_of(oai_task_coord(task));
 }
 
 // Counts the tasks that have ended and wait for who joins or detaches them with what they own: when
@@ -239,18 +238,56 @@ void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker)
     atomic_store_explicit(&worker->ended, ended + 1, memory_order_release);
 }
 
-void oai_task_end(oai_task_t *task, oai_worker_t *worker)
+void oai_task_disown(oai_task_t *task)
 {
-    oa_coord_t *coord = oai_task_coord(task);
+    // Relaxed: nobody has been told the handle.
+    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    atomic_store_explicit(&task->ticket, ticket & ~(uint32_t)OAI_TICKET_JOINABLE,
+                          memory_order_relaxed);
+}
+
+enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED };
+
+// Relaxed, all: the flags are the task's own, but for a cancel, which has the ticket locked or, where it
+// is one of the whole consumer, is told otherwise.
+static __attribute__((noinline)) void forget(oai_task_t *task, uint32_t flags)
+{
+    uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OF_A_CALL, memory_order_relaxed);
+    if (ticket)
+        unlock(task, next_ticket(ticket));
+}
+
+void oai_task_renew(oai_task_t *task, oai_worker_t *worker)
+{
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    if (OAI_UNLIKELY(flags & OF_A_CALL))
+        forget(task, flags);
+    task->id = next_id(worker);
+}
+
+void oai_task_finish(oai_task_t *task, oai_worker_t *worker)
+{
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
     if (OAI_UNLIKELY(flags & OAI_TASK_GROUPED))
         oai_group_leave(task->group, &task->member);
-    oai_sync_release(coord);
+    oai_sync_release(oai_task_coord(task));
     uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
     if (ticket & OAI_TICKET_JOINABLE)
         end_joinable(task, ticket, worker);
     else
         free_task(task, worker);
+}
+
+void oai_task_end(oai_task_t *task, oai_worker_t *worker)
+{
+    oa_coord_t *coord = oai_task_coord(task);
+    // Relaxed: constant.
+    if (OAI_UNLIKELY(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CALL)) {
+        oai_dormant_returned(task, worker);
+        return;
+    }
+    oai_task_finish(task, worker);
     oai_task_count_end(coord, worker);
 }
 
@@ -258,9 +295,13 @@ void oai_task_discard(oai_task_t *task, oai_worker_t *worker)
 {
     oa_coord_t *coord = oai_task_coord(task);
     oai_sync_acquire(task);
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    if (OAI_UNLIKELY(flags & OAI_TASK_CONSUMER)) {
+        oai_dormant_discard(task->arg);
+        return;
+    }
     if (!worker) // until the task ends it keeps the coordinator alive, and then this does
         oai_coord_enter(coord);
-    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
     if ((flags & OAI_TASK_EXTRA) && task->extra->drop)
         task->extra->drop(task->arg);
     oai_task_end(task, worker);
@@ -385,12 +426,15 @@ int oa_detach(oa_task_t *handle)
 
 // ---- Cancelled ----------------------------------------------------------------------------------
 
-// Cancels a task that is pinned. True: it was delayed and shall never run; it is the caller's now.
+// Cancels a task that is pinned. True: it was delayed and shall never run, or is a consumer that
+// rested; it is the caller's now, to be discarded.
 static bool cancel(oai_task_t *task)
 {
     // Seq_cst: the canceller's store of the pair told in wait.c.
     uint32_t flags =
         atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_seq_cst);
+    if (OAI_UNLIKELY(flags & OAI_TASK_CONSUMER))
+        return oai_consumer_cancel(task->arg);
     unsigned index = (flags & OAI_TASK_SHARD_MASK) >> OAI_TASK_SHARD_SHIFT;
     oai_timers_t *shard = &oai_task_coord(task)->shards[index];
     if ((flags & OAI_TASK_DELAYED) && oai_timers_undelay(shard, task))

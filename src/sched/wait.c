@@ -212,6 +212,15 @@ void oai_wait_ready(oai_wait_t *wait)
     oai_os.futex_wake(futex, 1);
 }
 
+void oai_wait_over(oai_wait_t *wait, oai_task_t *task)
+{
+    // Relaxed: nobody else writes the word of such a task.
+    uint64_t word = atomic_load_explicit(&task->word, memory_order_relaxed);
+    wait->task = task;
+    wait->word = word >> NUMBER_SHIFT << NUMBER_SHIFT;
+    wait->saved = true;
+}
+
 void oai_wait_claim_all(oai_waiters_t *waiters, int result, oai_list_t *claimed)
 {
     oai_wait_t *wait;

@@ -66,6 +66,10 @@ bool oai_wait_claim(oai_wait_t *wait);
 // Lets a claimed waiter go. The object must be unlocked; `wait` is gone afterwards.
 void oai_wait_ready(oai_wait_t *wait);
 
+// Makes `wait` that of a task which neither runs nor waits, as if it had been claimed: made ready, it
+// queues the task.
+void oai_wait_over(oai_wait_t *wait, struct oai_task *task);
+
 // Whether a breakable wait that need not wait has to return -ECANCELED all the same.
 bool oai_wait_cancelled(void);
 

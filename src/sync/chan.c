@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// chan.c - channels: rendezvous, bounded, unbounded.
+// chan.c - channels: rendezvous, bounded, unbounded, sliding.
 //
 // A short lock guards a queue of elements and two lists of waiters. Receivers wait only while the
 // queue is empty and no sender waits; senders wait only while it is full. So an element goes from a
 // sender straight to a receiver that waits, and a sender's straight into the place that a receiver
-// has made: each transfer is one copy, under the lock, and wakes one waiter at most.
+// has made: each transfer is one copy, under the lock, and wakes one waiter at most. A consumer that
+// rests takes an element as a receiver does that came last (consumer.c).
 #include "oasync/chan.h"
 
 #include <errno.h>
@@ -14,29 +15,34 @@
 #include "os/os.h"
 #include "sched/sched.h"
 #include "sched/wait.h"
-#include "sync/fifo.h"
-
-struct oa_chan {
-    oai_lock_t lock; // guards all below
-    bool closed;
-    oai_fifo_t queue;
-    oai_waiters_t senders, receivers;
-};
+#include "sync/channel.h"
 
 oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
 {
     oa_chan_config_t config;
     if (oai_options_read(&config, sizeof config, given, sizeof given->size))
         return NULL;
+    if (config.sliding && (config.capacity == 0 || config.capacity == OA_UNBOUNDED))
+        return NULL;
     oa_chan_t *ch = oai_os.alloc(sizeof *ch);
     if (!ch)
         return NULL;
-    *ch = (oa_chan_t){.lock = OAI_LOCK_INIT};
+    *ch = (oa_chan_t){.lock = OAI_LOCK_INIT, .sliding = config.sliding != 0};
     if (oai_fifo_init(&ch->queue, config.elem_size, config.capacity) != 0) {
         oai_os.free(ch);
         return NULL;
     }
     return ch;
+}
+
+// Under the lock: the queue takes one more, a sliding one in place of its oldest.
+static inline int push(oa_chan_t *ch, const void *elem)
+{
+    int err = oai_fifo_push(&ch->queue, elem);
+    if (OAI_LIKELY(err != -EAGAIN || !ch->sliding))
+        return err;
+    oai_fifo_pop(&ch->queue, NULL);
+    return oai_fifo_push(&ch->queue, elem);
 }
 
 // Under the lock: sends if that needs no wait. *wake: who is to be made ready afterwards.
@@ -45,8 +51,11 @@ static inline int try_send(oa_chan_t *ch, void *elem, oai_wait_t **wake)
     if (ch->closed)
         return -EPIPE;
     oai_wait_t *receiver = oai_wait_claim_first(&ch->receivers);
-    if (!receiver)
-        return oai_fifo_push(&ch->queue, elem);
+    if (!receiver) {
+        if (OAI_UNLIKELY(ch->resting) && (*wake = oai_consumer_offer(ch->resting, elem)) != NULL)
+            return 0;
+        return push(ch, elem);
+    }
     if (receiver->data)
         oai_fifo_copy(receiver->data, elem, ch->queue.elem_size);
     *wake = receiver;
@@ -71,6 +80,25 @@ static inline int try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
         oai_fifo_copy(elem, sender->data, ch->queue.elem_size);
     *wake = sender;
     return 0;
+}
+
+unsigned oai_chan_take_some(oa_chan_t *ch, unsigned char *elems, size_t stride, unsigned most,
+                            oai_list_t *senders)
+{
+    unsigned taken = 0;
+    while (taken < most && ch->queue.count)
+        oai_fifo_pop(&ch->queue, elems + taken++ * stride);
+    // Those that wait have room now; on a rendezvous it is here.
+    oai_wait_t *sender;
+    while ((ch->queue.count < ch->queue.capacity || taken < most) &&
+           (sender = oai_wait_claim_first(&ch->senders)) != NULL) {
+        if (ch->queue.count < ch->queue.capacity)
+            oai_fifo_push(&ch->queue, sender->data);
+        else
+            oai_fifo_copy(elems + taken++ * stride, sender->data, ch->queue.elem_size);
+        oai_list_append(senders, &sender->link);
+    }
+    return taken;
 }
 
 typedef int try_fn(oa_chan_t *ch, void *elem, oai_wait_t **wake);
@@ -173,8 +201,11 @@ int oa_chan_close(oa_chan_t *ch)
     oai_list_t claimed = {NULL, NULL};
     oai_wait_claim_all(&ch->senders, -EPIPE, &claimed);
     oai_wait_claim_all(&ch->receivers, -EPIPE, &claimed);
+    oai_dormant_t *ends = ch->resting ? oai_consumer_dismiss(ch->resting) : NULL;
     oai_unlock(&ch->lock);
     oai_wait_ready_all(&claimed);
+    if (ends)
+        oai_dormant_discard(ends);
     return closed ? -EALREADY : 0;
 }
 
@@ -183,7 +214,7 @@ int oa_chan_free(oa_chan_t *ch)
     if (!ch)
         return 0;
     oai_lock(&ch->lock);
-    bool busy = oai_wait_busy(&ch->senders) || oai_wait_busy(&ch->receivers);
+    bool busy = ch->consumer || oai_wait_busy(&ch->senders) || oai_wait_busy(&ch->receivers);
     oai_unlock(&ch->lock);
     if (busy)
         return -EBUSY;

@@ -66,25 +66,14 @@ static char *grow(oai_fifo_t *fifo)
     return fifo->chain.tail->elements + fifo->chain.tail_used++ * fifo->elem_size;
 }
 
-int oai_fifo_push(oai_fifo_t *fifo, const void *elem)
+int oai_fifo_push_other(oai_fifo_t *fifo, const void *elem)
 {
-    if (fifo->count == fifo->capacity)
-        return -EAGAIN;
-    if (fifo->elem_size == 0) {
-        fifo->count++;
-        return 0;
-    }
-    char *place;
-    if (unbounded(fifo)) {
-        place = grow(fifo);
+    if (fifo->elem_size != 0) {
+        char *place = grow(fifo);
         if (!place)
             return -ENOMEM;
-    } else {
-        size_t left = fifo->capacity - fifo->first;
-        size_t index = fifo->count < left ? fifo->first + fifo->count : fifo->count - left;
-        place = fifo->ring + index * fifo->elem_size;
+        oai_fifo_copy(place, elem, fifo->elem_size);
     }
-    oai_fifo_copy(place, elem, fifo->elem_size);
     fifo->count++;
     return 0;
 }
@@ -103,21 +92,15 @@ static void shrink(oai_fifo_t *fifo)
     fifo->first = 0;
 }
 
-void oai_fifo_pop(oai_fifo_t *fifo, void *elem)
+void oai_fifo_pop_other(oai_fifo_t *fifo, void *elem)
 {
-    if (fifo->elem_size == 0) {
-        fifo->count--;
-        return;
-    }
-    char *base = unbounded(fifo) ? fifo->chain.head->elements : fifo->ring;
-    if (elem)
-        oai_fifo_copy(elem, base + fifo->first * fifo->elem_size, fifo->elem_size);
     fifo->count--;
+    if (fifo->elem_size == 0)
+        return;
+    if (elem)
+        oai_fifo_copy(elem, fifo->chain.head->elements + fifo->first * fifo->elem_size,
+                      fifo->elem_size);
     fifo->first++;
-    if (unbounded(fifo)) {
-        if (fifo->first == SEGMENT_ELEMENTS || fifo->count == 0)
-            shrink(fifo);
-    } else if (fifo->first == fifo->capacity) {
-        fifo->first = 0;
-    }
+    if (fifo->first == SEGMENT_ELEMENTS || fifo->count == 0)
+        shrink(fifo);
 }

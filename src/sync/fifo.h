@@ -7,10 +7,13 @@
 #ifndef OAI_SYNC_FIFO_H
 #define OAI_SYNC_FIFO_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "base/atomic.h"
 
 typedef struct oai_segment oai_segment_t;
 
@@ -41,10 +44,42 @@ static inline void oai_fifo_copy(void *to, const void *from, size_t size)
         memcpy(to, from, size);
 }
 
+// The two below for what is no bounded queue of elements with a size.
+int oai_fifo_push_other(oai_fifo_t *fifo, const void *elem);
+void oai_fifo_pop_other(oai_fifo_t *fifo, void *elem);
+
+// Whether the elements stand in a ring.
+static inline bool oai_fifo_ring(const oai_fifo_t *fifo)
+{
+    return fifo->capacity != SIZE_MAX && fifo->elem_size != 0;
+}
+
 // Copies an element in. 0; -EAGAIN: full; -ENOMEM.
-int oai_fifo_push(oai_fifo_t *fifo, const void *elem);
+static inline int oai_fifo_push(oai_fifo_t *fifo, const void *elem)
+{
+    if (fifo->count == fifo->capacity)
+        return -EAGAIN;
+    if (OAI_UNLIKELY(!oai_fifo_ring(fifo)))
+        return oai_fifo_push_other(fifo, elem);
+    size_t left = fifo->capacity - fifo->first;
+    size_t index = fifo->count < left ? fifo->first + fifo->count : fifo->count - left;
+    oai_fifo_copy(fifo->ring + index * fifo->elem_size, elem, fifo->elem_size);
+    fifo->count++;
+    return 0;
+}
 
 // Copies the oldest element out (NULL: discards it). Precondition: count != 0.
-void oai_fifo_pop(oai_fifo_t *fifo, void *elem);
+static inline void oai_fifo_pop(oai_fifo_t *fifo, void *elem)
+{
+    if (OAI_UNLIKELY(!oai_fifo_ring(fifo))) {
+        oai_fifo_pop_other(fifo, elem);
+        return;
+    }
+    if (elem)
+        oai_fifo_copy(elem, fifo->ring + fifo->first * fifo->elem_size, fifo->elem_size);
+    fifo->count--;
+    if (++fifo->first == fifo->capacity)
+        fifo->first = 0;
+}
 
 #endif

@@ -56,7 +56,9 @@ SAME(oa_spec_t, 144);
 AT(oa_chan_config_t, size, 0);
 AT(oa_chan_config_t, elem_size, 8);
 AT(oa_chan_config_t, capacity, 16);
-SAME(oa_chan_config_t, 24);
+AT(oa_chan_config_t, sliding, 24);
+AT(oa_chan_config_t, oa_reserved, 28);
+SAME(oa_chan_config_t, 32);
 
 AT(oa_stats_t, size, 0);
 AT(oa_stats_t, tasks_alive, 8);

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// dormant.c - a task that runs again and again, and between two runs is nothing: a consumer's.
+//
+// A consumer has two tasks. `self` never runs: handle, group and cancel of the consumer are its. Of
+// `call` each run is one task after the other to the user. While it rests it is in no queue, holds
+// no stack, and is counted by nobody, so that it keeps no coordinator alive. Whoever wakes it counts
+// it first, under the object's lock, as if it spawned a task; that is refused when the coordinator
+// has ended, and then the end of the coordinator is the end of the consumer, too.
+#include "sched/internal.h"
+#include "sched/sched.h"
+
+// One of the two tasks, marked as what it is.
+static oai_task_t *make(oai_dormant_t *dormant, const oa_spec_t *spec, uint32_t flag)
+{
+    oai_task_t *task = oai_task_make(dormant->coord, oai_worker_of(dormant->coord), spec);
+    if (!task)
+        return NULL;
+    task->arg = dormant;
+    // Relaxed: nobody else has the task.
+    atomic_fetch_or_explicit(&task->flags, flag, memory_order_relaxed);
+    return task;
+}
+
+// Nobody has found the task yet.
+static void unmake(oai_task_t *task)
+{
+    oai_task_disown(task);
+    // Relaxed: nobody else has the task.
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_GROUPED, memory_order_relaxed);
+    oai_task_finish(task, oai_worker_of(oai_task_coord(task)));
+}
+
+static int make_both(oai_dormant_t *dormant, const oa_spec_t *given)
+{
+    oa_spec_t spec = OA_SPEC_INIT;
+    spec.where = given->where;
+    spec.name = given->name;
+    spec.stack = given->stack;
+    spec.fn = dormant->calls;
+    dormant->call = make(dormant, &spec, OAI_TASK_CALL);
+    if (!dormant->call)
+        return -ENOMEM;
+    dormant->call->group = given->group; // it is no member, but may not wait for the group
+    spec.stack = 0;
+    spec.group = given->group;
+    spec.task = given->task;
+    dormant->self = make(dormant, &spec, OAI_TASK_CONSUMER);
+    int err = dormant->self ? 0 : -ENOMEM;
+    if (!err && given->group && (err = oai_group_enter(given->group, &dormant->self->member)) != 0)
+        unmake(dormant->self);
+    if (err)
+        unmake(dormant->call);
+    return err;
+}
+
+// The end of what was counted, by whoever was admitted with it.
+static void count_end(oa_coord_t *coord)
+{
+    oai_worker_t *worker = oai_worker_of(coord);
+    oai_task_count_end(coord, worker);
+    if (!worker)
+        oai_coord_leave(coord);
+}
+
+int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *calls)
+{
+    oa_coord_t *coord = spec->coord ? spec->coord : oa_coord();
+    if (!coord)
+        return -EPERM;
+    if (spec->stack && !oai_stack_size_ok(spec->stack))
+        return -EINVAL;
+    if (!oai_task_admit(coord, oai_worker_of(coord), false))
+        return -ESHUTDOWN;
+    *dormant = (oai_dormant_t){.coord = coord, .calls = calls};
+    int err = make_both(dormant, spec);
+    if (err) {
+        count_end(coord);
+        return err;
+    }
+    oai_lock(&coord->inject.lock);
+    oai_list_append(&coord->dormants, &dormant->link);
+    oai_unlock(&coord->inject.lock);
+    if (spec->task)
+        *spec->task = oai_task_handle(dormant->self);
+    return 0;
+}
+
+oai_wait_t *oai_dormant_wake(oai_dormant_t *dormant)
+{
+    oa_coord_t *coord = dormant->coord;
+    oai_worker_t *worker = oai_worker_of(coord);
+    if (!oai_task_admit(coord, worker, true))
+        return NULL;
+    if (!worker) // until it is queued or discarded, what was counted keeps the coordinator alive
+        oai_coord_leave(coord);
+    oai_sync_release(dormant->call);
+    oai_wait_over(&dormant->wait, dormant->call);
+    return &dormant->wait;
+}
+
+void oai_dormant_discard(oai_dormant_t *dormant)
+{
+    oa_coord_t *coord = dormant->coord;
+    if (!oai_worker_of(coord))
+        oai_coord_enter(coord);
+    oai_consumer_end(dormant);
+    count_end(coord);
+}
+
+bool oai_dormant_ending(const oai_dormant_t *dormant)
+{
+    // Relaxed: who cancels later is too late for the next call, and breaks its waits.
+    return atomic_load_explicit(&dormant->coord->state, memory_order_relaxed) == OAI_CANCELLING;
+}
+
+bool oai_dormant_next(oai_dormant_t *dormant)
+{
+    oai_task_renew(dormant->call, oai_worker_of(dormant->coord));
+    return !oai_dormant_ending(dormant);
+}
+
+// The call has returned: it is queued again, rests or ends. True: it is not counted any more.
+static bool settle(oai_dormant_t *dormant)
+{
+    switch (oai_consumer_rest(dormant)) {
+    case OAI_MORE:
+        oai_sync_release(dormant->call);
+        oai_task_ready(dormant->call, false);
+        return false;
+    case OAI_OVER: oai_consumer_end(dormant); return true;
+    default: // it rests: from here on it is whose who wakes it
+        return true;
+    }
+}
+
+void oai_dormant_begin(oai_dormant_t *dormant)
+{
+    oa_coord_t *coord = dormant->coord;
+    if (settle(dormant))
+        count_end(coord);
+    else if (!oai_worker_of(coord))
+        oai_coord_leave(coord);
+}
+
+void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker)
+{
+    oai_dormant_t *dormant = task->arg;
+    oa_coord_t *coord = dormant->coord;
+    oai_task_renew(task, worker);
+    task->stack = NULL;
+    task->fresh.fn = dormant->calls;
+    if (settle(dormant))
+        oai_task_count_end(coord, worker);
+}
+
+void oai_dormant_cancel(oai_dormant_t *dormant)
+{
+    oai_task_cancel_any(dormant->call);
+}
+
+void oai_dormant_destroy(oai_dormant_t *dormant)
+{
+    oa_coord_t *coord = dormant->coord;
+    oai_lock(&coord->inject.lock);
+    oai_list_remove(&coord->dormants, &dormant->link);
+    oai_unlock(&coord->inject.lock);
+    oai_task_finish(dormant->call, oai_worker_of(coord));
+    oai_task_finish(dormant->self, oai_worker_of(coord));
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// channel.h - what a channel is to the files that make one up.
+//
+// Owns:    the struct behind oa_chan_t. Callers: chan.c and consumer.c.
+#ifndef OAI_SYNC_CHANNEL_H
+#define OAI_SYNC_CHANNEL_H
+
+#include <stdbool.h>
+
+#include "base/lock.h"
+#include "oasync/chan.h"
+#include "sched/sched.h"
+#include "sched/wait.h"
+#include "sync/fifo.h"
+
+typedef struct oai_consumer oai_consumer_t;
+
+struct oa_chan {
+    oai_lock_t lock; // guards all below
+    bool closed;
+    bool sliding; // constant
+    oai_fifo_t queue;
+    oai_waiters_t senders, receivers;
+    oai_consumer_t *consumer; // NULL: there is none
+    oai_consumer_t *resting;  // the same while it waits for an element, else NULL
+};
+
+// Under the lock: takes up to `most` elements into places `stride` bytes apart; appends the waits of
+// those to `senders` whose elements got in, to be made ready when the lock is released. Returns how
+// many; 0: there are none.
+unsigned oai_chan_take_some(oa_chan_t *ch, unsigned char *elems, size_t stride, unsigned most,
+                            oai_list_t *senders);
+
+// Under the lock: hands the element to the consumer, which rests; what is to be made ready when the lock
+// is released. NULL: it can take nothing any more.
+oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem);
+
+// Under the lock, of a channel that was closed: the consumer, which rests, is over. What is to be
+// discarded when the lock is released, or NULL: its coordinator has ended, and it with that.
+oai_dormant_t *oai_consumer_dismiss(oai_consumer_t *consumer);
+
+#endif
