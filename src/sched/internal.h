@@ -250,7 +250,8 @@ struct oa_coord {
     // Who waits for `users` to become 0: under the injection queue's lock.
     oai_wait_t *waiter;
     // Threads that may still touch the coordinator: workers that have not left their loop, and
-    // others inside of a call, which came in while a task kept it alive. Under the same lock.
+    // others inside of a call, which came in while a task kept it alive; but not the waiter. Under the
+    // same lock.
     int users;
     _Atomic int kept; // tasks for oai_task_abandon()
     size_t map_size;  // of this struct and the arrays behind it
