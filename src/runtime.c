@@ -11,8 +11,6 @@
 #include "sched/sched.h"
 #include "sched/self.h"
 
-enum { MOST_WORKERS = 1024 };
-
 const char *oa_version(void)
 {
     return OA_VERSION;
@@ -25,7 +23,7 @@ static void read_environment(oa_config_t *config)
     if (workers) {
         char *end;
         long count = strtol(workers, &end, 10);
-        if (*workers && !*end && count >= 1 && count <= MOST_WORKERS)
+        if (*workers && !*end && count >= 1 && count <= OAI_MOST_WORKERS)
             config->max_workers = (int)count;
     }
     static const char *const levels[] = {NULL, "debug", "info", "warn", "error", "off"};
@@ -66,7 +64,7 @@ static int read_config(oa_config_t *known, const oa_config_t *given)
         known->log_level = 0;
         return reject(known, "log_level is none of the OA_LOG_ levels");
     }
-    if (known->max_workers < 0 || known->max_workers > MOST_WORKERS)
+    if (known->max_workers < 0 || known->max_workers > OAI_MOST_WORKERS)
         return reject(known, "max_workers must be 0 to 1024");
     if (known->stack_size && !oai_stack_size_ok(known->stack_size))
         return reject(known, "stack_size must be at least 4 KiB and less than 1 GiB");
