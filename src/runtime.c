@@ -2,6 +2,7 @@
 // runtime.c - the roof: run, start, wait.
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,7 +37,6 @@ static void read_environment(oa_config_t *config)
 // A bad configuration is told before there is a coordinator to tell it.
 static int reject(const oa_config_t *config, const char *reason)
 {
-    static const char prefix[] = "oasync: error: ";
     if (config->log_level == OA_LOG_OFF)
         return -EINVAL;
     if (config->log) {
@@ -44,11 +44,10 @@ static int reject(const oa_config_t *config, const char *reason)
         return -EINVAL;
     }
     char line[128];
-    size_t length = strlen(reason);
-    memcpy(line, prefix, sizeof prefix - 1);
-    memcpy(line + sizeof prefix - 1, reason, length);
-    line[sizeof prefix - 1 + length] = '\n';
-    oai_os.write(2, line, sizeof prefix + length);
+    const char *name = config->name ? config->name : "";
+    int length = snprintf(line, sizeof line, "oasync: error: %.31s%s%s\n", name,
+                          name[0] ? ": " : "", reason);
+    oai_os.write(2, line, (size_t)length);
     return -EINVAL;
 }
 
