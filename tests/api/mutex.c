@@ -171,7 +171,6 @@ static void in_order(void *arg)
         uint64_t before = parks();
         CHECK_EQ(oa_go(take_number, oa_val(i), .group = &group, .coord = coord), 0);
         UNTIL(parks() > before);
-        CHECK_EQ(oa_sleep(200 * OA_MICROSECOND), 0); // from its look at the mutex to the list
     }
     CHECK_EQ(oa_mutex_unlock(&mutex), 0);
     CHECK_EQ(oa_group_wait(&group), 0);
