@@ -21,6 +21,7 @@
 // whose parent is in S, for the first tasks come from outside and are counted under the lock; the
 // parent has ended, so its spawns were counted: a contradiction.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sched/internal.h"
@@ -199,6 +200,26 @@ int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
 
 // ---- Its threads --------------------------------------------------------------------------------
 
+// A task has ended the thread beneath it: what its worker held is lost to all other tasks.
+static void thread_ended(void *arg)
+{
+    const oai_worker_t *worker = arg;
+    const oai_task_t *task = worker->current;
+    char line[256];
+    int length =
+        snprintf(line, sizeof line - 1, "oasync: fatal: pthread_exit in a task spawned at %s",
+                 task && task->where ? task->where : "?");
+    length = length < (int)sizeof line - 2 ? length : (int)sizeof line - 2;
+    line[length++] = '\n';
+    oai_os.write(2, line, (size_t)length);
+    abort();
+}
+
+static void run_worker(void *arg)
+{
+    oai_worker_run(arg);
+}
+
 static void work(oai_worker_t *worker)
 {
     // Tasks begin with the default floating-point control, whatever the lent thread's is.
@@ -206,7 +227,7 @@ static void work(oai_worker_t *worker)
     bool fp_changed = oai_fpctl_changed(&fp);
     oai_fpctl_default();
     oai_self_set(worker);
-    oai_worker_run(worker);
+    oai_os_call_guarded(run_worker, thread_ended, worker);
     oai_self_set(NULL);
     if (fp_changed)
         oai_fpctl_set(&fp);
@@ -259,7 +280,8 @@ static int choose_workers(const oa_config_t *config)
 {
     if (config->max_workers)
         return config->max_workers;
-    return oai_os_cpu_count();
+    int cpus = oai_os_cpu_count();
+    return cpus < OAI_MOST_WORKERS ? cpus : OAI_MOST_WORKERS;
 }
 
 // One mapping for the coordinator, its workers, their shards and what thieves remember.
