@@ -2,6 +2,7 @@
 // runtime.c - the roof: run, start, wait.
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,6 @@
 #include "os/os.h"
 #include "sched/sched.h"
 #include "sched/self.h"
-
-enum { MOST_WORKERS = 1024 };
 
 const char *oa_version(void)
 {
@@ -25,7 +24,7 @@ static void read_environment(oa_config_t *config)
     if (workers) {
         char *end;
         long count = strtol(workers, &end, 10);
-        if (*workers && !*end && count >= 1 && count <= MOST_WORKERS)
+        if (*workers && !*end && count >= 1 && count <= OAI_MOST_WORKERS)
             config->max_workers = (int)count;
     }
     static const char *const levels[] = {NULL, "debug", "info", "warn", "error", "off"};
@@ -38,7 +37,6 @@ static void read_environment(oa_config_t *config)
 // A bad configuration is told before there is a coordinator to tell it.
 static int reject(const oa_config_t *config, const char *reason)
 {
-    static const char prefix[] = "oasync: error: ";
     if (config->log_level == OA_LOG_OFF)
         return -EINVAL;
     if (config->log) {
@@ -46,11 +44,10 @@ static int reject(const oa_config_t *config, const char *reason)
         return -EINVAL;
     }
     char line[128];
-    size_t length = strlen(reason);
-    memcpy(line, prefix, sizeof prefix - 1);
-    memcpy(line + sizeof prefix - 1, reason, length);
-    line[sizeof prefix - 1 + length] = '\n';
-    oai_os.write(2, line, sizeof prefix + length);
+    const char *name = config->name ? config->name : "";
+    int length = snprintf(line, sizeof line, "oasync: error: %.31s%s%s\n", name,
+                          name[0] ? ": " : "", reason);
+    oai_os.write(2, line, (size_t)length);
     return -EINVAL;
 }
 
@@ -66,7 +63,7 @@ static int read_config(oa_config_t *known, const oa_config_t *given)
         known->log_level = 0;
         return reject(known, "log_level is none of the OA_LOG_ levels");
     }
-    if (known->max_workers < 0 || known->max_workers > MOST_WORKERS)
+    if (known->max_workers < 0 || known->max_workers > OAI_MOST_WORKERS)
         return reject(known, "max_workers must be 0 to 1024");
     if (known->stack_size && !oai_stack_size_ok(known->stack_size))
         return reject(known, "stack_size must be at least 4 KiB and less than 1 GiB");

@@ -39,6 +39,9 @@ check() {
             if (target in plain) {
                 return 1
             }
+            if (target ~ /\.\./) {
+                return 0 # it could lead anywhere
+            }
             n = split(may[room], words, " ")
             for (i = 1; i <= n; i++) {
                 rule = words[i]
@@ -119,7 +122,7 @@ self_test() {
         src/sched/task.c:"sync/mutex.h" src/sched/task.c:<pthread.h> src/sync/mutex.c:"sched/worker.h"
         src/sched/task.c:<sanitizer/asan_interface.h> src/sched/task.c:<valgrind/valgrind.h>
         include/oasync/task.h:"sched/task.h" include/oasync/task.h:<pthread.h> src/attic/a.c:"base/list.h"
-        src/sync/mutex.c:"../sched/worker.h"'
+        src/sync/mutex.c:"../sched/worker.h" src/sync/mutex.c:"base/../sched/internal.h"'
     for case in $good $bad; do
         file=$folder/${case%%:*}
         rm -rf "$folder/src" "$folder/include"

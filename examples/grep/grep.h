@@ -59,6 +59,7 @@ struct node {
     const char *problem; // or what else went wrong
     enum kind kind;
     bool deferred; // too much output is waiting: the printer is to search this file itself
+    bool again;    // "-" once more: the printer searches what the first one has left
     char name[];   // within the parent; of the command line: the whole path
 };
 

@@ -85,9 +85,8 @@ static void await(struct node *node)
     }
 }
 
-static void print_file(struct node *node, const char *path)
+static void print_file(struct node *node, const char *shown)
 {
-    const char *shown = node_shown(node, path);
     if (node->deferred)
         search_deferred(node);
     if (node->output_size)
@@ -102,6 +101,15 @@ static void print_file(struct node *node, const char *path)
     totals.lines += node->selected;
 }
 
+// Beside a progress line the output may not stop in the middle of a line, as a full buffer does.
+static void print_file_beside_progress(struct node *node, const char *shown)
+{
+    screen_take();
+    print_file(node, shown);
+    fflush(stdout);
+    screen_give();
+}
+
 static void print_node(struct node *node)
 {
     char *path = node_path(node);
@@ -110,8 +118,13 @@ static void print_node(struct node *node)
         return;
     }
     await(node);
-    if (node->kind != KIND_DIRECTORY)
-        print_file(node, path);
+    if (node->again)
+        search_file(node);
+    if (node->kind != KIND_DIRECTORY && printer.progress &&
+        (node->selected || node->deferred || options.count))
+        print_file_beside_progress(node, node_shown(node, path));
+    else if (node->kind != KIND_DIRECTORY)
+        print_file(node, node_shown(node, path));
     if (node->error)
         tell(node_shown(node, path), strerror(node->error));
     if (node->problem)
@@ -156,22 +169,38 @@ static struct node *root_make(const char *path)
         kind = KIND_DIRECTORY;
     }
     options.names |= kind == KIND_DIRECTORY || options.path_count > 1;
-    return node_make(NULL, path, kind);
+    struct node *node = node_make(NULL, path, kind);
+    // "tree///" is shown as "tree/".
+    for (size_t n = strlen(path); node && kind == KIND_DIRECTORY && n > 1; n--) {
+        if (strcmp(node->name + n - 2, "//"))
+            break;
+        node->name[n - 1] = 0;
+    }
+    return node;
 }
 
 int print_all(void)
 {
     oa_task_t *progress = NULL;
+    bool stdin_named = false;
     struct node **roots = calloc(options.path_count, sizeof(struct node *));
-    if (!roots || search_start())
+    if (!roots || search_start()) {
+        free(roots);
+        tell("cannot start", strerror(ENOMEM));
         return 2;
-    for (size_t i = 0; i < options.path_count; i++)
+    }
+    for (size_t i = 0; i < options.path_count; i++) {
         roots[i] = root_make(options.paths[i]);
+        if (roots[i] && roots[i]->kind == KIND_STDIN) {
+            roots[i]->again = stdin_named;
+            stdin_named = true;
+        }
+    }
     printer.progress = isatty(STDERR_FILENO);
     if (printer.progress)
         oa_go(show_progress, .task = &progress, .name = "progress");
     for (size_t i = 0; i < options.path_count; i++) {
-        if (roots[i])
+        if (roots[i] && !roots[i]->again)
             node_spawn(roots[i]);
     }
     for (size_t i = 0; i < options.path_count; i++) {

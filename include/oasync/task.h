@@ -210,7 +210,7 @@ typedef struct oa_spec {
 // whoever drops, with no lock of the library held, and must not wait; for an error it has been
 // called when this call returns. The handle is stored before the task can run.
 // Any thread, but see -EPERM; never waits.
-// Returns 0, or, with NULL stored as the handle,
+// Returns 0, or, with NULL stored as the handle if the spec could be read,
 //  -EINVAL     spec or its fn is NULL, its size is too small, copy with a NULL arg, a negative
 //              delay, or a stack size out of range;
 //  -E2BIG      spec is larger than this library knows and its tail is not zero;
@@ -225,7 +225,7 @@ int oa_go_spec(const oa_spec_t *spec);
 // Any thread; waits.
 // Returns 0, or, with the handle still the caller's,
 //  -ESRCH    the handle is stale: NULL, joined, detached, or of a task spawned without .task;
-//  -EDEADLK  the caller is this task;
+//  -EDEADLK  the caller is this task, whoever may join it;
 //  -EBUSY    another joins it already;
 //  -ENOMEM   the caller cannot be parked (see the top of this file).
 int oa_join(oa_task_t *task);
@@ -296,8 +296,8 @@ oa_task_t *oa_self(void);
 // Any thread; never waits.
 uint64_t oa_task_id(oa_task_t *task);
 
-// The name of a task, "" when it was given none; NULL for NULL, for a stale handle, and when the
-// task has ended. The string is good until then.
+// The name of a task, "" when it was given none; NULL for NULL or a stale handle. The string is good
+// until the task has ended and the handle that was asked for, if any, is joined or detached.
 // Any thread; never waits.
 const char *oa_task_name(oa_task_t *task);
 

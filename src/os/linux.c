@@ -195,6 +195,13 @@ static void os_thread_join(oai_os_thread_t thread)
     pthread_join((pthread_t)thread.handle, NULL);
 }
 
+void oai_os_call_guarded(void (*fn)(void *), void (*ended)(void *), void *arg)
+{
+    pthread_cleanup_push(ended, arg);
+    fn(arg);
+    pthread_cleanup_pop(0);
+}
+
 static void os_yield(void)
 {
     sched_yield();

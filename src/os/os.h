@@ -84,6 +84,10 @@ extern struct oai_os oai_os;
 // Registers PRIVATE_EXPEDITED and tries it. True when usable. Idempotent; asked once per process.
 bool oai_os_membarrier_probe(void);
 
+// Calls fn(arg). If the thread is ended within it (pthread_exit, pthread_cancel), whatever stack it
+// stands on, ended(arg) is called on this one, instead of a return.
+void oai_os_call_guarded(void (*fn)(void *), void (*ended)(void *), void *arg);
+
 // True when oai_os.guard makes guards that really fault: some systems accept the call and do
 // nothing. Asked once per process.
 bool oai_os_guard_probe(void);

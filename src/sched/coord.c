@@ -21,6 +21,7 @@
 // whose parent is in S, for the first tasks come from outside and are counted under the lock; the
 // parent has ended, so its spawns were counted: a contradiction.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sched/internal.h"
@@ -114,54 +115,79 @@ bool oai_coord_admit(oa_coord_t *coord, bool inside)
     return open;
 }
 
-// The last user lets the waiter go: no worker is left, so no task is.
+// Under the lock: one user less. Returns whom the last one has to let go: no worker is left, so no
+// task is. A waiter whose wait was broken will come for the lock: until then nobody else may wait.
+static oai_wait_t *count_off(oa_coord_t *coord)
+{
+    oai_wait_t *waiter = coord->waiter;
+    if (--coord->users != 0 || !waiter || !oai_wait_claim(waiter))
+        return NULL;
+    coord->waiter = NULL;
+    return waiter;
+}
+
 void oai_coord_leave(oa_coord_t *coord)
 {
-    oai_wait_t *waiter = NULL;
     oai_lock(&coord->inject.lock);
-    if (--coord->users == 0) {
-        if (coord->waiter && oai_wait_claim(coord->waiter))
-            waiter = coord->waiter;
-        coord->waiter = NULL;
-    }
+    oai_wait_t *waiter = count_off(coord);
     oai_unlock(&coord->inject.lock);
     if (waiter)
         oai_wait_ready(waiter);
 }
 
-static int wait_over(oa_coord_t *coord, int64_t deadline)
+// Under the lock, by a user who wants to wait and is none from here on: 0 when all is over,
+// -EINPROGRESS when it is the waiter. *other: who is to be made ready instead.
+static int become_waiter(oa_coord_t *coord, oai_wait_t *wait, int64_t deadline, oai_wait_t **other)
 {
-    oai_wait_t wait;
-    int err = oai_wait_begin(&wait, true);
-    if (err)
-        return err;
+    bool busy = coord->waiter != NULL;
+    *other = count_off(coord);
+    if (busy)
+        return -EBUSY;
+    if (coord->users == 0)
+        return 0;
+    // When no task is left its threads need a moment, whatever the deadline. Relaxed: the lock.
+    if (atomic_load_explicit(&coord->ended, memory_order_relaxed))
+        deadline = OA_FOREVER;
+    if (oai_wait_expired(deadline))
+        return -ETIMEDOUT;
+    oai_wait_arm(coord->waiter = wait);
+    return -EINPROGRESS;
+}
+
+// The wait was broken. When the coordinator has ended meanwhile that is too late: -EAGAIN, and the
+// caller is a user again.
+static int withdraw(oa_coord_t *coord, int err)
+{
     oai_lock(&coord->inject.lock);
-    bool over = coord->users == 0;
-    if (!over && coord->waiter)
-        err = -EBUSY;
-    else if (!over && oai_wait_expired(deadline))
-        err = -ETIMEDOUT;
-    else if (!over)
-        oai_wait_arm(coord->waiter = &wait);
-    oai_unlock(&coord->inject.lock);
-    if (over || err)
-        return err;
-    err = oai_wait_park(&wait, deadline);
-    if (err) {
-        oai_lock(&coord->inject.lock);
-        if (coord->waiter == &wait)
-            coord->waiter = NULL;
-        oai_unlock(&coord->inject.lock);
+    coord->waiter = NULL;
+    // Relaxed: the lock.
+    if (atomic_load_explicit(&coord->ended, memory_order_relaxed)) {
+        coord->users++;
+        err = -EAGAIN;
+    } else {
+        coord->waits--;
     }
+    oai_unlock(&coord->inject.lock);
     return err;
 }
 
-// While anybody waits for its end the coordinator does not live without tasks.
-static void count_wait(oa_coord_t *coord, int change)
+// A user waits until there are no others. While anybody waits the coordinator does not live without
+// tasks; a wait that gives up leaves it as it was, and has touched it for the last time before
+// another wait can succeed. -EAGAIN: as above.
+static int wait_over(oa_coord_t *coord, oai_wait_t *wait, int64_t deadline)
 {
+    oai_wait_t *other;
     oai_lock(&coord->inject.lock);
-    coord->waits += change;
+    int err = become_waiter(coord, wait, deadline, &other);
+    if (err && err != -EINPROGRESS)
+        coord->waits--;
     oai_unlock(&coord->inject.lock);
+    if (other)
+        oai_wait_ready(other);
+    if (err != -EINPROGRESS)
+        return err;
+    err = oai_wait_park(wait, deadline);
+    return err ? withdraw(coord, err) : 0;
 }
 
 int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
@@ -171,17 +197,46 @@ int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
         return -EDEADLK;
     if (coord->lent)
         return -EINVAL;
-    count_wait(coord, 1);
-    // When no task is left its threads need a moment, whatever the deadline.
-    if (oai_coord_try_end(coord))
-        deadline = OA_FOREVER;
-    int err = wait_over(coord, deadline);
+    oai_wait_t wait;
+    int err = oai_wait_begin(&wait, true);
     if (err)
-        count_wait(coord, -1); // a wait that gave up leaves the coordinator as it was
+        return err;
+    oai_lock(&coord->inject.lock);
+    coord->waits++;
+    coord->users++;
+    oai_unlock(&coord->inject.lock);
+    oai_coord_try_end(coord);
+    err = wait_over(coord, &wait, deadline);
+    if (err != -EAGAIN)
+        return err;
+    err = oai_wait_begin(&wait, false);
+    if (err == 0)
+        return wait_over(coord, &wait, OA_FOREVER);
+    oai_coord_leave(coord);
     return err;
 }
 
 // ---- Its threads --------------------------------------------------------------------------------
+
+// A task has ended the thread beneath it: what its worker held is lost to all other tasks.
+static void thread_ended(void *arg)
+{
+    const oai_worker_t *worker = arg;
+    const oai_task_t *task = worker->current;
+    char line[256];
+    int length =
+        snprintf(line, sizeof line - 1, "oasync: fatal: pthread_exit in a task spawned at %s",
+                 task && task->where ? task->where : "?");
+    length = length < (int)sizeof line - 2 ? length : (int)sizeof line - 2;
+    line[length++] = '\n';
+    oai_os.write(2, line, (size_t)length);
+    abort();
+}
+
+static void run_worker(void *arg)
+{
+    oai_worker_run(arg);
+}
 
 static void work(oai_worker_t *worker)
 {
@@ -190,7 +245,7 @@ static void work(oai_worker_t *worker)
     bool fp_changed = oai_fpctl_changed(&fp);
     oai_fpctl_default();
     oai_self_set(worker);
-    oai_worker_run(worker);
+    oai_os_call_guarded(run_worker, thread_ended, worker);
     oai_self_set(NULL);
     if (fp_changed)
         oai_fpctl_set(&fp);
@@ -205,9 +260,11 @@ static void thread_main(void *arg)
 
 void oai_coord_work(oa_coord_t *coord)
 {
+    oai_wait_t wait;
     work(&coord->worker[0]);
-    oai_coord_leave(coord);
-    wait_over(coord, OA_FOREVER); // cannot fail: this is a plain thread, and the only one to wait
+    // Neither can fail: this is a plain thread, and the only one to wait.
+    oai_wait_begin(&wait, false);
+    wait_over(coord, &wait, OA_FOREVER);
 }
 
 static int start_thread(oai_worker_t *worker)
@@ -241,7 +298,8 @@ static int choose_workers(const oa_config_t *config)
 {
     if (config->max_workers)
         return config->max_workers;
-    return oai_os_cpu_count();
+    int cpus = oai_os_cpu_count();
+    return cpus < OAI_MOST_WORKERS ? cpus : OAI_MOST_WORKERS;
 }
 
 // One mapping for the coordinator, its workers, their shards and what thieves remember.

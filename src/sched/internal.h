@@ -272,7 +272,8 @@ struct oa_coord {
     oai_wait_t *waiter;
     oai_list_t dormants; // of oai_dormant_t: under the same lock
     // Threads that may still touch the coordinator: workers that have not left their loop, and
-    // others inside of a call, which came in while a task kept it alive. Under the same lock.
+    // others inside of a call, which came in while a task kept it alive; but not the waiter. Under the
+    // same lock.
     int users;
     _Atomic int kept; // tasks for oai_task_abandon()
     size_t map_size;  // of this struct and the arrays behind it

@@ -22,6 +22,8 @@ int oai_options_read(void *known, size_t known_size, const void *given, size_t l
 
 // ---- The life of a coordinator (runtime.c) ----------------------------------------------------
 
+enum { OAI_MOST_WORKERS = 1024 };
+
 // Makes a coordinator whose first task is config->fn, and starts its workers; the calling thread
 // becomes one of them in oai_coord_work() when `lend` is set. All of config has been checked for
 // size. On an error nothing is left behind.

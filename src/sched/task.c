@@ -323,10 +323,10 @@ void oai_tasks_drop(oai_task_t *chain)
 // What a joiner finds in a locked task. 0: it has ended; -EINPROGRESS: it has not.
 static int look_at_joinable(oai_task_t *task, uint32_t ticket)
 {
-    if (!(ticket & OAI_TICKET_JOINABLE))
-        return -ESRCH;
     if (task == oai_current())
         return -EDEADLK;
+    if (!(ticket & OAI_TICKET_JOINABLE))
+        return -ESRCH;
     if (task->joiner)
         return -EBUSY;
     return ticket & OAI_TICKET_ENDED ? 0 : -EINPROGRESS;

@@ -42,10 +42,13 @@ static uint64_t due_tick(const oai_timer_t *timer)
 
 // ---- The wheel, under the shard's lock ----------------------------------------------------------
 
-// The first tick at which `expiry` has been reached.
+// The first tick at which `expiry` has been reached; the last that the clock can count to, if it lies
+// beyond that.
 static uint64_t tick_of(int64_t expiry)
 {
-    return ((uint64_t)expiry + (1u << OAI_TICK_SHIFT) - 1) >> OAI_TICK_SHIFT;
+    const uint64_t last = INT64_MAX >> OAI_TICK_SHIFT;
+    uint64_t tick = ((uint64_t)expiry + (1u << OAI_TICK_SHIFT) - 1) >> OAI_TICK_SHIFT;
+    return tick < last ? tick : last;
 }
 
 static int64_t time_of(uint64_t tick)

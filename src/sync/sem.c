@@ -100,7 +100,7 @@ static int release_slow(sem_state_t *sem)
     uint64_t word = oai_word_lock(&sem->word);
     oai_wait_t *wait = oai_wait_claim_first(&sem->waiters);
     OAI_ASSERT(!wait || (word & OAI_WORD_COUNT) == 0); // nobody waits while there are permits
-    bool full = !wait && (word & OAI_WORD_COUNT) == INT32_MAX;
+    bool full = !wait && (word & OAI_WORD_COUNT) >= INT32_MAX;
     if (!wait && !full)
         word++;
     oai_word_unlock(&sem->word, word, &sem->waiters);

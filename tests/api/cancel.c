@@ -226,6 +226,45 @@ static void shield(void *arg)
     CHECK_EQ(oa_chan_free(ch), 0);
 }
 
+static oa_sem_t cancelled;
+
+// Shielded and cancelled: no wait is broken, whatever it is for.
+static void wait_shielded(void *arg)
+{
+    static const int item = 7;
+    (void)arg;
+    CHECK(!oa_shield(true));
+    CHECK_EQ(oa_sem_release(&begun), 0);
+    CHECK_EQ(oa_sem_acquire(&cancelled), 0);
+    CHECK(oa_cancelled());
+    CHECK_EQ(oa_sleep_until(SOON), 0);
+    CHECK_EQ(oa_chan_recv_until(in_vain.empty, NULL, SOON), -ETIMEDOUT);
+    CHECK_EQ(oa_chan_send_until(in_vain.empty, &item, SOON), -ETIMEDOUT);
+    CHECK_EQ(oa_chan_send_until(in_vain.full, &item, SOON), -ETIMEDOUT);
+    CHECK_EQ(oa_sem_acquire_until(&in_vain.sem, SOON), -ETIMEDOUT);
+    CHECK_EQ(oa_mutex_lock_until(&in_vain.mutex, SOON), -ETIMEDOUT);
+    CHECK_EQ(oa_join_until(in_vain.holder, SOON), -ETIMEDOUT);
+    CHECK_EQ(oa_group_wait_until(&in_vain.group, SOON), -ETIMEDOUT);
+    CHECK_EQ(oa_sem_release(&begun), 0);
+    CHECK_EQ(oa_group_wait(&in_vain.group), 0); // nor is the group cancelled: see hold()
+}
+
+static void shields_all(void *arg)
+{
+    (void)arg;
+    set_up();
+    oa_sem_init(&begun, 0);
+    oa_sem_init(&cancelled, 0);
+    oa_task_t *task = spawn(wait_shielded, NULL);
+    CHECK_EQ(oa_sem_acquire(&begun), 0);
+    CHECK_EQ(oa_cancel(task), 0);
+    CHECK_EQ(oa_sem_release(&cancelled), 0);
+    CHECK_EQ(oa_sem_acquire(&begun), 0);
+    CHECK_EQ(oa_join_until(task, SOON), -ETIMEDOUT);
+    tear_down();
+    join(task);
+}
+
 static void sleep_on(void *arg)
 {
     CHECK_EQ(oa_sem_acquire(arg), 0);
@@ -282,6 +321,7 @@ int main(void)
     in_tasks(needs_no_wait);
     everywhere(guards);
     everywhere(shield);
+    everywhere(shields_all);
     everywhere(children_live);
     everywhere(until_timeouts);
     return 0;

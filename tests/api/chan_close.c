@@ -66,6 +66,8 @@ static void wakes_waiters(void *arg)
         for (int i = 0; i < 10; i++)
             CHECK_EQ(oa_go(send_refused, &item, .group = &group, .coord = coord), 0);
         UNTIL(parks() >= before + 10);
+        CHECK_EQ(oa_chan_len(ch), capacity); // those of waiting senders do not count
+        CHECK_EQ(oa_chan_free(ch), -EBUSY);
         CHECK_EQ(oa_chan_close(ch), 0);
         CHECK_EQ(oa_group_wait(&group), 0);
         CHECK_EQ(atomic_load(&refused), 10);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // environment.c - OASYNC_WORKERS and OASYNC_LOG are read only where the field is 0.
+#define _GNU_SOURCE
 #include "support.h"
 
 struct log {
@@ -29,6 +30,62 @@ static void workers(void)
     CHECK_EQ(oa_run(see_workers, &three), 0);
     CHECK_EQ(oa_run(see_workers, &two, .max_workers = 2), 0);
     unsetenv("OASYNC_WORKERS");
+}
+
+static void note_workers(void *arg)
+{
+    *(int *)arg = oa_workers(NULL);
+}
+
+// What the variables say wrongly is not heard.
+static void nonsense(void)
+{
+    const char *values[] = {"", "0", "-1", "x", "3x", "1025", "99999999999999999999"};
+    int usual, now;
+    CHECK_EQ(oa_run(note_workers, &usual), 0);
+    for (int i = 0; i < 7; i++) {
+        setenv("OASYNC_WORKERS", values[i], 1);
+        setenv("OASYNC_LOG", values[i], 1);
+        CHECK_EQ(oa_run(note_workers, &now), 0);
+        CHECK_EQ(now, usual);
+    }
+    unsetenv("OASYNC_WORKERS");
+    unsetenv("OASYNC_LOG");
+}
+
+static void see_thread_name(void *arg)
+{
+    char name[16];
+    CHECK_EQ(pthread_getname_np(pthread_self(), name, sizeof name), 0);
+    CHECK(strcmp(name, arg) == 0);
+}
+
+// Runs on standard error replaced by a pipe, and returns what was written there.
+static const char *stderr_of(const char *name)
+{
+    static char text[512];
+    int fds[2], saved = dup(2);
+    CHECK(saved >= 0 && pipe(fds) == 0);
+    CHECK_EQ(dup2(fds[1], 2), 2);
+    CHECK_EQ(oa_run(nothing, .max_workers = -1, .name = name), -EINVAL);
+    CHECK_EQ(dup2(saved, 2), 2);
+    close(saved);
+    close(fds[1]);
+    ssize_t n = read(fds[0], text, sizeof text - 1);
+    close(fds[0]);
+    text[n > 0 ? n : 0] = 0;
+    return text;
+}
+
+// The name is that of the threads, and stands in the lines on standard error.
+static void names(void)
+{
+    oa_coord_t *own;
+    CHECK_EQ(oa_start(&own, see_thread_name, (void *)"mine-0", .max_workers = 1, .name = "mine"),
+             0);
+    CHECK_EQ(oa_wait(own), 0);
+    CHECK(strcmp(stderr_of(NULL), "oasync: error: max_workers must be 0 to 1024\n") == 0);
+    CHECK(strcmp(stderr_of("mine"), "oasync: error: mine: max_workers must be 0 to 1024\n") == 0);
 }
 
 static void refuse(struct log *log, int log_level)
@@ -79,6 +136,8 @@ static void silence(void)
 int main(void)
 {
     workers();
+    nonsense();
+    names();
     reasons();
     silence();
     return 0;

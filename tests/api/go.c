@@ -104,8 +104,10 @@ static void copies(void *arg)
     char bytes[33] = "any size, also an odd one";
     for (size_t n = 1; n < sizeof bytes; n++)
         CHECK_EQ(oa_go(run, bytes, .copy = n, .group = &group, .coord = coord), 0);
+    CHECK_EQ(oa_go(read_int, oa_val(i), .name = "named", .group = &group, .coord = coord), 0);
+    CHECK_EQ(oa_go(read_int, oa_val(i), .drop = drop, .group = &group, .coord = coord), 0);
     CHECK_EQ(oa_group_wait(&group), 0);
-    CHECK_EQ(atomic_load(&ran), sum + 32);
+    CHECK_EQ(atomic_load(&ran), sum + 32 + 2 * i);
 }
 
 static void see_name(void *arg)

@@ -154,6 +154,33 @@ static void cancels(void *arg)
     CHECK_EQ(atomic_load(&dropped), 12);
 }
 
+static void cancel_own(void *arg)
+{
+    (void)arg;
+    CHECK(!oa_cancelled());
+    CHECK_EQ(oa_group_cancel(&group), 0);
+    CHECK(oa_cancelled());
+    CHECK_EQ(oa_sleep(0), -ECANCELED);
+    CHECK_EQ(go(add), -ECANCELED);
+}
+
+// A member may cancel its group, itself with it.
+static void member_cancels(void *arg)
+{
+    (void)arg;
+    reset();
+    uint64_t before = parks();
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(go(wait_cancelled), 0);
+    UNTIL(parks() >= before + 5);
+    CHECK_EQ(oa_go(add, .drop = drop, .group = &group, .coord = coord, .delay = 1000 * OA_SECOND),
+             0);
+    CHECK_EQ(go(cancel_own), 0);
+    CHECK_EQ(oa_group_wait(&group), 0);
+    CHECK_EQ(atomic_load(&count), 5);
+    CHECK_EQ(atomic_load(&dropped), 5 + 1 + 1);
+}
+
 static void wait_for_group(void *arg)
 {
     CHECK_EQ(oa_group_wait(&group), *(int *)arg);
@@ -272,6 +299,7 @@ int main(void)
     everywhere(members_add);
     everywhere(errors);
     everywhere(cancels);
+    everywhere(member_cancels);
     everywhere(hands_the_cancel_on);
     in_tasks(cancelled_before_waiting);
     everywhere(until_keeps_the_cancel);

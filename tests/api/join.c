@@ -152,7 +152,9 @@ static void keep_self(void *arg)
     CHECK(oa_task_id(self) != 0);
     oa_yield();
     CHECK(oa_self() == self);
-    CHECK_EQ(oa_join(self) == 0, false);
+    CHECK_EQ(oa_join(self), -EDEADLK); // although nobody may join it
+    CHECK_EQ(oa_join_until(self, LATE), -EDEADLK);
+    CHECK_EQ(oa_detach(self), -ESRCH);
 }
 
 // What oa_self gave is stale when the task has ended, and stays so when its memory is used again.
@@ -173,6 +175,23 @@ static void self_goes_stale(void *arg)
     }
 }
 
+// A task that has ended keeps number and name until it is joined.
+static void ended_but_not_joined(void *arg)
+{
+    (void)arg;
+    int value = 0;
+    oa_group_t group = OA_GROUP_INIT;
+    oa_task_t *task;
+    CHECK_EQ(oa_go(write_42, &value, .task = &task, .group = &group, .name = "one", .coord = coord),
+             0);
+    CHECK_EQ(oa_group_wait(&group), 0);
+    UNTIL(oa_cancel(task) == -ESRCH);
+    CHECK(oa_task_id(task) != 0);
+    CHECK(strcmp(oa_task_name(task), "one") == 0);
+    join(task);
+    stale(task);
+}
+
 int main(void)
 {
     everywhere(joins);
@@ -182,5 +201,6 @@ int main(void)
     everywhere(joiner_gives_up);
     everywhere(detaches);
     everywhere(self_goes_stale);
+    everywhere(ended_but_not_joined);
     return 0;
 }

@@ -147,11 +147,72 @@ static void last_touch(void *arg)
     }
 }
 
+enum { QUEUE = 6, OVERTAKEN = 4 };
+
+static int order[QUEUE];
+static int served;
+
+static void take_number(void *arg)
+{
+    CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    order[served++] = *(int *)arg;
+    CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+}
+
+// First come, first served: each waits before the next is spawned.
+static void in_order(void *arg)
+{
+    (void)arg;
+    oa_group_t group = OA_GROUP_INIT;
+    oa_mutex_init(&mutex);
+    served = 0;
+    CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    for (int i = 0; i < QUEUE; i++) {
+        uint64_t before = parks();
+        CHECK_EQ(oa_go(take_number, oa_val(i), .group = &group, .coord = coord), 0);
+        UNTIL(parks() > before);
+    }
+    CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+    CHECK_EQ(oa_group_wait(&group), 0);
+    for (int i = 0; i < QUEUE; i++)
+        CHECK_EQ(order[i], i);
+    CHECK_EQ(oa_mutex_destroy(&mutex), 0);
+}
+
+// A newcomer that always gets there first does so a bounded number of times, whoever waits.
+static void overtakes(void *arg)
+{
+    (void)arg;
+    int number = 0, turns = 0;
+    oa_mutex_init(&mutex);
+    served = 0;
+    CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    uint64_t before = parks();
+    oa_task_t *task = spawn(take_number, &number);
+    UNTIL(parks() > before);
+    for (; served == 0; turns++) {
+        CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+        CHECK_EQ(oa_mutex_lock(&mutex), 0);
+        oa_yield(); // the woken one comes, and finds it held
+    }
+    CHECK(turns <= OVERTAKEN + 1);
+    CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+    join(task);
+}
+
+static void overtakes_on_one_worker(void *arg)
+{
+    coord = oa_coord();
+    overtakes(arg);
+}
+
 int main(void)
 {
     everywhere(excludes);
     everywhere(errors);
     everywhere(held_by_another);
     everywhere(last_touch);
+    everywhere(in_order);
+    CHECK_EQ(oa_run(overtakes_on_one_worker, .max_workers = 1), 0);
     return 0;
 }

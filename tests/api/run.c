@@ -80,6 +80,60 @@ static void worker_numbers(void)
     CHECK_EQ(oa_run(workers_default), 0);
 }
 
+static atomic_int beneath[8];
+
+static void alone_on_its_id(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        int id = oa_worker_id();
+        CHECK_EQ(atomic_fetch_add(&beneath[id], 1), 0); // until the next wait it is ours alone
+        for (int k = 0; k < 1000; k++)
+            CHECK_EQ(oa_worker_id(), id);
+        atomic_fetch_sub(&beneath[id], 1);
+        oa_yield();
+    }
+}
+
+static void spawn_on_ids(void *arg)
+{
+    (void)arg;
+    CHECK(oa_worker_limit(NULL) <= 8);
+    for (int i = 0; i < 50; i++)
+        CHECK_EQ(oa_go(alone_on_its_id), 0);
+}
+
+static oa_sem_t parked, let_go;
+static atomic_bool over;
+
+static void park(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_sem_release(&parked), 0);
+    CHECK_EQ(oa_sem_acquire(&let_go), 0);
+    atomic_store(&over, true);
+}
+
+static void let_it_go(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_sem_acquire(&parked), 0);
+    CHECK_EQ(oa_sleep(5 * OA_MILLISECOND), 0); // time to return in, wrongly
+    CHECK_EQ(oa_sem_release(&let_go), 0);
+}
+
+// A parked task counts, whoever is to wake it.
+static void waits_for_the_parked(void)
+{
+    struct thread thread;
+    oa_sem_init(&parked, 0);
+    oa_sem_init(&let_go, 0);
+    thread_start(&thread, let_it_go, NULL);
+    CHECK_EQ(oa_run(park), 0);
+    CHECK(atomic_load(&over));
+    thread_join(&thread);
+}
+
 static void run_in_task(void *arg)
 {
     (void)arg;
@@ -188,6 +242,8 @@ int main(void)
     worker_numbers();
     CHECK_EQ(oa_run(run_in_task), 0);
     in_parallel();
+    CHECK_EQ(oa_run(spawn_on_ids, .max_workers = 3), 0);
+    waits_for_the_parked();
     refusals();
     sizes();
     CHECK_EQ(oa_run(odd_stack, .stack_size = 100001, .name = "a name that is rather long, even"),

@@ -38,6 +38,11 @@ static void errors(void *arg)
     CHECK_EQ(oa_sem_release(&full), 0);
     CHECK_EQ(oa_sem_release(&full), -EOVERFLOW);
     CHECK_EQ(oa_sem_destroy(&full), 0);
+    oa_sem_init(&full, -1); // no such semaphore: it is over-full, and stays whole
+    CHECK_EQ(oa_sem_release(&full), -EOVERFLOW);
+    CHECK_EQ(oa_sem_tryacquire(&full), 0);
+    CHECK_EQ(oa_sem_release(&full), -EOVERFLOW);
+    CHECK_EQ(oa_sem_destroy(&full), 0);
     CHECK_EQ(oa_sem_acquire(NULL), -EINVAL);
     CHECK_EQ(oa_sem_acquire_until(NULL, LATE), -EINVAL);
     CHECK_EQ(oa_sem_tryacquire(NULL), -EINVAL);

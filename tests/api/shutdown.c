@@ -82,6 +82,34 @@ static void drain_from_other(void)
     CHECK_EQ(atomic_load(&ran), 2);
 }
 
+static void cancel_other(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_shutdown(other, OA_CANCEL), 0);
+    CHECK(!oa_cancelled()); // a task of another runtime is none of those
+    CHECK_EQ(oa_sleep(0), 0);
+    CHECK_EQ(oa_go(run, .drop = drop, .coord = other), -ESHUTDOWN);
+    CHECK_EQ(oa_go(run, .drop = drop), 0);
+    CHECK_EQ(oa_wait(other), 0);
+}
+
+static void is_cancelled(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_sem_acquire(&gate), -ECANCELED);
+}
+
+static void cancel_from_other(void)
+{
+    reset();
+    CHECK_EQ(oa_start(&other, is_cancelled, .max_workers = 1), 0);
+    coord = other;
+    UNTIL(parks() >= 1);
+    CHECK_EQ(oa_run(cancel_other), 0);
+    CHECK_EQ(atomic_load(&ran), 1);
+    CHECK_EQ(atomic_load(&dropped), 1);
+}
+
 static void wait_cancelled(void *arg)
 {
     (void)arg;
@@ -159,6 +187,7 @@ int main(void)
 {
     drain();
     drain_from_other();
+    cancel_from_other();
     cancel(OA_CANCEL);
     cancel(OA_DRAIN);
     ends_of_run();

@@ -105,6 +105,10 @@ same -c foo tree/a/text
 same -l foo tree/a/text
 same -n foo tree/a/text tree/b/blank
 same foo tree/
+same foo tree///
+same -c foo ./tree//
+same foo tree/a/text/
+same foo ""
 same -c foo link-to-tree
 same -c foo link-to-file
 same foo link-to-file tree/a
@@ -130,6 +134,13 @@ for arguments in "-c foo -" "-n foo - tree/a/text"; do
     expected=$(grep -rI $arguments <input | sort)
     found=$($OA_LAUNCHER "$oagrep" $arguments <input | sort)
     [ "$expected" = "$found" ] || fail "$arguments: standard input: $found"
+done
+
+# Named twice it is read once, by the first.
+for round in 1 2 3 4 5 6 7 8 9 10; do
+    found=$(awk 'BEGIN { for (i = 0; i < 60000; i++) print "line", i }' | $OA_LAUNCHER "$oagrep" -c 7 - -)
+    [ "$found" = "(standard input):20634
+(standard input):0" ] || fail "standard input twice: $found"
 done
 
 # The output is not searched while it is written.
@@ -185,6 +196,31 @@ if [ "${OA_TEST_SCALE:-100}" -ge 100 ]; then
     grep -I foo large/a large/b large/d | cksum >expected
     cmp -s expected found || fail "large outputs: other lines than grep"
     rm -r large
+fi
+
+# On a terminal the progress line wipes nothing that was printed: a slow terminal, files of no whole number of buffers.
+if [ "${OA_TEST_SCALE:-100}" -ge 100 ] && command -v script >/dev/null; then
+    mkdir slow
+    for name in a b c d e f g h i j k l m n o p q r s t; do
+        yes 'foo bar' | head -c 60000 >slow/$name
+    done
+    script -qec "$OA_LAUNCHER $oagrep foo slow" /dev/null </dev/null | while
+        dd bs=16384 count=4 iflag=fullblock status=none >piece
+        [ -s piece ]
+    do
+        cat piece
+        sleep 0.04
+    done >found
+    awk 'BEGIN { split("", line) }
+        {
+            sub(/\r$/, "")
+            n = split($0, line, "\r\033\\[K")
+            for (i = 1; i <= n; i++)
+                if (line[i] !~ /^(slow\/[a-t]:foo bar)?$/ && line[i] !~ /^[0-9]+ files, [0-9.]+ MB$/)
+                    print "damaged: " line[i]
+        }' found >damaged
+    [ -s damaged ] && fail "the progress line: $(head -3 damaged)"
+    rm -r slow
 fi
 
 # A path longer than the kernel takes at once.

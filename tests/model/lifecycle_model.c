@@ -316,6 +316,37 @@ static void both_ran(void)
 
 MODEL(timed, timed, both_ran, .bound = 2, .stale = 1, .runs = 5000);
 
+// The last task ends while the time runs out: the wait succeeds, or the coordinator is as it was.
+static void may_give_up(void *unused)
+{
+    (void)unused;
+    int err = oai_coord_wait(coord, model_now() + 1000);
+    model_assert(err == 0 || err == -ETIMEDOUT);
+    model_seen(err ? TIMED_OUT : RAN);
+    if (err) {
+        spawns(NULL);
+        model_assert(taken == 1);
+        model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
+    }
+    oai_coord_destroy(coord);
+}
+
+static void timed_late(void)
+{
+    reset();
+    start(leaf, 1);
+    model_thread("waiter", may_give_up, NULL);
+}
+
+static void all_ran(void)
+{
+    gone();
+    model_assert(ran[0] == 1 && ran[3] == taken);
+}
+
+MODEL(timed_late, timed_late, all_ran, .bound = 2, .stale = 1, .runs = 5000,
+      .must_see = 1 << RAN | 1 << TIMED_OUT);
+
 // Two wait: one is turned away or gives up, and that is no harm to the other.
 static int other;
 
@@ -348,6 +379,70 @@ static void two_wait(void)
 }
 
 MODEL(two_wait, two_wait, first_ran, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << BUSY | 1 << TIMED_OUT);
+
+// Two wait, and the last task ends while both are in their calls: who succeeds frees the coordinator,
+// and the other has touched it for the last time by then.
+static bool succeeded; // plain: the first waiter's, then of who has joined it
+static bool one_back;  // a waiter has returned; under event_lock
+
+static void tell_back(void)
+{
+    oai_lock(&event_lock);
+    one_back = true;
+    oai_unlock(&event_lock);
+}
+
+static void until_both_wait(void *mine)
+{
+    for (bool both = false; !both; oai_pause()) {
+        oai_lock(&coord->inject.lock);
+        both = coord->waits == 2;
+        oai_unlock(&coord->inject.lock);
+        oai_lock(&event_lock);
+        both = both || one_back;
+        oai_unlock(&event_lock);
+    }
+    leaf(mine);
+}
+
+static void waits_a_while(void *unused)
+{
+    (void)unused;
+    int err = oai_coord_wait(coord, model_now() + 1000);
+    succeeded = err == 0;
+    model_assert(err == 0 || err == -ETIMEDOUT || err == -EBUSY);
+    model_seen(err == 0 ? RAN : err == -EBUSY ? BUSY : TIMED_OUT);
+    if (succeeded)
+        oai_coord_destroy(coord);
+    tell_back();
+}
+
+static void waits_or_is_second(void *unused)
+{
+    (void)unused;
+    int err = oai_coord_wait(coord, OA_FOREVER);
+    model_assert(err == 0 || err == -EBUSY);
+    if (err) {
+        tell_back();
+        model_join(other);
+    }
+    if (err && !succeeded)
+        model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
+    if (!err || !succeeded)
+        oai_coord_destroy(coord);
+}
+
+static void both_wait(void)
+{
+    reset();
+    succeeded = one_back = false;
+    start(until_both_wait, 1);
+    other = model_thread("waiter for a while", waits_a_while, NULL);
+    model_thread("waiter", waits_or_is_second, NULL);
+}
+
+MODEL(both_wait, both_wait, first_ran, .bound = 2, .stale = -1, .runs = 5000,
       .must_see = 1 << BUSY | 1 << TIMED_OUT);
 
 // ---- OA_CANCEL ------------------------------------------------------------------------------------

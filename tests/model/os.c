@@ -75,6 +75,12 @@ struct oai_os oai_os = {
     .write = write_nothing,
 };
 
+void oai_os_call_guarded(void (*fn)(void *), void (*ended)(void *), void *arg)
+{
+    (void)ended;
+    fn(arg);
+}
+
 bool oai_os_membarrier_probe(void)
 {
     return true;
