@@ -4,7 +4,7 @@
 // Compared is the peak of each wave, when every task of it is there at once: the waiters parked, the others queued, for the
 // other worker is kept busy. So it does not depend on who runs and steals what; only some stacks in the workers' caches
 // come and go, half a percent.
-// ctest: timeout=120 not=asan,tsan,valgrind,qemu
+// ctest: timeout=120 label=long not=asan,tsan,valgrind,qemu
 #include "stress/support.h"
 
 #include <malloc.h>
