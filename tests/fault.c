@@ -19,6 +19,7 @@ static _Atomic uint64_t one_in;
 static _Atomic uint64_t random_state;
 static _Atomic uint64_t calls;
 static _Atomic uint64_t injected;
+static _Atomic int64_t mapped; // bytes
 
 static uint64_t mix(uint64_t x)
 {
@@ -59,12 +60,18 @@ static void *fault_alloc(size_t size)
 
 static int fault_map(void **out, size_t size)
 {
-    return fails(FAULT_MAP) ? -ENOMEM : real.map(out, size);
+    int err = fails(FAULT_MAP) ? -ENOMEM : real.map(out, size);
+    if (err == 0)
+        atomic_fetch_add_explicit(&mapped, (int64_t)size, memory_order_relaxed);
+    return err;
 }
 
 static int fault_unmap(void *base, size_t size)
 {
-    return fails(FAULT_UNMAP) ? -ENOMEM : real.unmap(base, size);
+    int err = fails(FAULT_UNMAP) ? -ENOMEM : real.unmap(base, size);
+    if (err == 0)
+        atomic_fetch_sub_explicit(&mapped, (int64_t)size, memory_order_relaxed);
+    return err;
 }
 
 static int fault_discard(void *base, size_t size)
@@ -184,4 +191,9 @@ uint64_t fault_calls(void)
 uint64_t fault_injected(void)
 {
     return atomic_load_explicit(&injected, memory_order_relaxed);
+}
+
+int64_t fault_mapped(void)
+{
+    return atomic_load_explicit(&mapped, memory_order_relaxed);
 }

@@ -44,3 +44,6 @@ void fault_disarm(void);
 // Since the last of the four calls above: calls seen, and calls made to fail.
 uint64_t fault_calls(void);
 uint64_t fault_injected(void);
+
+// Bytes that were mapped through the table since fault_install() and are not unmapped.
+int64_t fault_mapped(void);

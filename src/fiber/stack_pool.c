@@ -129,9 +129,31 @@ static uint32_t take_from(oai_stack_pool_t *pool, chunk_t *chunk, oai_stack_slot
     return n;
 }
 
+// Warm slots of all chunks before a clean one of any: else the same number of stacks in use would come
+// to hold more and more pages, as long as no worker sleeps and trims.
+static uint32_t take_warm(oai_stack_pool_t *pool, oai_stack_shelf_t *shelf, oai_stack_slot_t *out,
+                          uint32_t want)
+{
+    uint32_t got = 0;
+    chunk_t *lists[] = {shelf->partial, shelf->empty};
+    for (size_t i = 0; i < 2 && pool->dirty != 0; i++) {
+        for (chunk_t *chunk = lists[i], *next; chunk != NULL && got < want; chunk = next) {
+            next = chunk->home_next; // taking moves the chunk to another list
+            uint32_t cold = chunk->held > chunk->clean ? chunk->held : chunk->clean;
+            uint32_t warm = chunk->count - cold;
+            if (warm != 0)
+                got += take_from(pool, chunk, out + got, warm < want - got ? warm : want - got);
+        }
+    }
+    return got;
+}
+
 static uint32_t take_free(oai_stack_pool_t *pool, oai_stack_shelf_t *shelf, oai_stack_slot_t *out,
                           uint32_t want)
 {
+    uint32_t got = take_warm(pool, shelf, out, want);
+    if (got != 0)
+        return got;
     chunk_t *lists[] = {shelf->partial, shelf->empty};
     for (size_t i = 0; i < 2; i++) {
         for (chunk_t *chunk = lists[i]; chunk != NULL; chunk = chunk->home_next) {

@@ -304,7 +304,7 @@ void oai_task_discard(oai_task_t *task, oai_worker_t *worker)
         oai_coord_enter(coord);
     if ((flags & OAI_TASK_EXTRA) && task->extra->drop)
         task->extra->drop(task->arg);
-    oai_task_end(task, worker);
+    oai_task_end(task, own_worker(task)); // asked again: users' code has run
     if (!worker)
         oai_coord_leave(coord);
 }

@@ -224,6 +224,34 @@ static void test_trim_leaves_others(void)
 
 enum { WORKERS = 4, HELD = 300 };
 
+// One chunk wholly free and warm, another in use with free slots that were never touched: the warm
+// ones are taken, or a steady number of stacks would come to hold ever more pages.
+static void test_warm_first(void)
+{
+    enum { FIRST_CHUNK = (64 << 20) / (256 << 10), MORE = 70, AGAIN = 100 };
+    oai_stack_pool_t pool;
+    oai_stack_cache_t cache;
+    oai_stack_t *stacks[FIRST_CHUNK + MORE];
+    CHECK_EQ(oai_stack_pool_init(&pool, DEFAULT), 0);
+    oai_stack_cache_init(&cache, &pool);
+    for (int i = 0; i < FIRST_CHUNK + MORE; i++)
+        CHECK((stacks[i] = oai_stack_get(&cache, OAI_STACK_DEFAULT_CLASS)) != NULL);
+    CHECK_EQ(pool.chunks, 2);
+    for (int i = 0; i < FIRST_CHUNK; i++)
+        oai_stack_put(&cache, stacks[i]);
+    oai_stack_cache_flush(&cache);
+    size_t warm = pool.dirty;
+    CHECK(warm >= FIRST_CHUNK);
+    for (int i = 0; i < AGAIN; i++)
+        CHECK((stacks[i] = oai_stack_get(&cache, OAI_STACK_DEFAULT_CLASS)) != NULL);
+    CHECK_EQ(pool.dirty, warm - AGAIN - cache.count);
+    for (int i = 0; i < FIRST_CHUNK + MORE; i++)
+        if (i < AGAIN || i >= FIRST_CHUNK)
+            oai_stack_put(&cache, stacks[i]);
+    oai_stack_cache_close(&cache);
+    oai_stack_pool_destroy(&pool);
+}
+
 static oai_stack_pool_t shared;
 
 // Every stack is stamped by its holder: one that is given to two is found.
@@ -426,6 +454,7 @@ int main(int argc, char **argv)
     test_hot_end();
     test_peak(argc > 1 ? atoll(argv[1]) : test_scale(100000));
     test_trim_leaves_others();
+    test_warm_first();
     test_workers();
     test_guard_kind(OAI_GUARD_INSTALL);
     test_guard_kind(OAI_GUARD_PROTECT);
