@@ -224,7 +224,7 @@ static void cancel_self(void *elem)
     CHECK_EQ(oa_cancel(self), 0);
     CHECK(oa_cancelled());
     CHECK_EQ(oa_sem_acquire(&gate), -ECANCELED);
-    CHECK_EQ(oa_join(self), -ESRCH);
+    CHECK_EQ(oa_join(self), -EDEADLK);
     caller = self;
     called++;
 }
