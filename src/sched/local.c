@@ -13,8 +13,7 @@
 #include "sched/own.h"
 
 enum {
-    INDEX_BITS = 10,
-    KEYS = 1 << INDEX_BITS,
+    KEYS = 1 << OAI_LOCAL_BITS,
     ROUNDS = 4, // of destroyers at the end of a task, as PTHREAD_DESTRUCTOR_ITERATIONS
 };
 
@@ -61,7 +60,7 @@ int oa_local_create(oa_local_t *key, void (*destroy)(void *))
     while (index < KEYS && atomic_load_explicit(&table[index].live, memory_order_relaxed))
         index++;
     if (index < KEYS) {
-        *key = ++table[index].generation << INDEX_BITS | index;
+        *key = ++table[index].generation << OAI_LOCAL_BITS | index;
         // Release, both: told at the fields.
         atomic_store_explicit(&table[index].destroy, destroy, memory_order_release);
         atomic_store_explicit(&table[index].live, *key, memory_order_release);

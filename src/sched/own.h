@@ -14,6 +14,11 @@
 
 #include "sched/internal.h"
 
+// How many bits of a key are its index. Overridden by models alone.
+#ifndef OAI_LOCAL_BITS
+#define OAI_LOCAL_BITS 10
+#endif
+
 // What a local is for one task.
 typedef struct oai_value {
     oa_local_t key; // which is perhaps deleted by now
