@@ -201,6 +201,11 @@ typedef struct oa_spec {
 //     oa_go(foo, oa_val(i));
 //     oa_go(foo, oa_val((struct point){1, 2}));
 #define oa_val(...) (void *)&(__VA_ARGS__), .copy = sizeof(__VA_ARGS__)
+
+// int oa_chain(fns, n, [arg], ...options): oa_chain(steps, 3, &order, .name = "order").
+#define oa_chain(fns, ...)                                                                         \
+    oa_chain_spec((fns),                                                                           \
+                  &(oa_spec_t){.size = sizeof(oa_spec_t), .where = OA_WHERE, .count = __VA_ARGS__})
 #endif
 
 // Spawns a task. Either spec->fn runs or, where the task is never to run (an error here, a cancel
@@ -219,6 +224,19 @@ typedef struct oa_spec {
 //  -ECANCELED  the group was cancelled and no oa_group_wait() has returned since;
 //  -ENOMEM     there is no memory.
 int oa_go_spec(const oa_spec_t *spec);
+
+// Spawns a chain: one task that calls fns[0] to fns[spec->count - 1], each with the argument, one
+// when the other has returned. `fns` is copied. To all else it is a task as any other: it has one
+// handle, group, context and temp memory, one set of locals, and holds its gates until the last
+// function has returned. A chain that was cancelled before it began calls none; one that has begun
+// goes on calling, for a cancel only breaks waits: a function that shall not run then asks
+// oa_cancelled().
+// spec->drop is called as told at oa_go_spec(); with `fns` or one of them NULL neither it nor any
+// function is called.
+// Any thread, but see -EPERM; never waits.
+// Returns 0, or, with NULL stored as the handle, the errors of oa_go_spec() and
+//  -EINVAL  fns or one of them is NULL, or count is 0.
+int oa_chain_spec(oa_fn *const *fns, const oa_spec_t *spec);
 
 // Waits until a task has ended or was dropped, and gives up its handle. A task's joiner is told
 // after its group. A cancel of the caller does not interrupt it.
@@ -300,6 +318,62 @@ uint64_t oa_task_id(oa_task_t *task);
 // until the task has ended and the handle that was asked for, if any, is joined or detached.
 // Any thread; never waits.
 const char *oa_task_name(oa_task_t *task);
+
+// ---- What a task has of its own ---------------------------------------------------------------
+
+// When the last function of a task has returned, first the destroyers of its locals run, then its
+// context and temp memory are gone, then its gates are released, and then its group and its joiner
+// are told.
+
+// Two values for the program's use, which the library never looks at.
+typedef struct oa_context {
+    void *user_ptr;
+    int64_t user_index;
+} oa_context_t;
+
+// The context of the calling task: zero when it begins, at the same address until it ends, and no
+// other task's. NULL in a thread that is no task.
+// Any thread; never waits; cannot fail.
+oa_context_t *oa_context(void);
+
+// Memory of the calling task, which is freed when that has ended: aligned as malloc's, its contents
+// undefined; 0 bytes are as 1. To be had in small pieces at little cost. Other tasks may use it as
+// long as this one has not ended.
+// Any thread; never waits.
+// Returns NULL when there is no memory, or in a thread that is no task.
+void *oa_temp(size_t size);
+
+// A key under which each task has a value of its own. 0 is never one.
+typedef uint64_t oa_local_t;
+
+// Makes a key. At the end of each task that has a value other than NULL under it, destroy(value) is
+// called, unless destroy is NULL. That runs in the task: it may wait, also after a cancel if it is
+// shielded, and it may set values; NULL is the key's value before it is called. What was set in it
+// is destroyed in another round, of which there are 4 at most. The order among keys is undefined.
+// Any thread; never waits.
+// Returns 0 and stores the key, or
+//  -EINVAL  key is NULL;
+//  -EAGAIN  there are 1,024 keys.
+int oa_local_create(oa_local_t *key, void (*destroy)(void *));
+
+// Deletes a key. Its values are forgotten, no destroyer is called; one that runs goes on.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  there is no such key, or no more.
+int oa_local_delete(oa_local_t key);
+
+// The value of the calling task under a key. NULL when it has set none, when there is no such key
+// or no more, and in a thread that is no task.
+// Any thread; never waits; cannot fail.
+void *oa_local_get(oa_local_t key);
+
+// Sets the value of the calling task under a key. The value before is forgotten.
+// Any thread, but see -EPERM; never waits.
+// Returns 0, or, with the value as it was,
+//  -EPERM   the caller is no task;
+//  -EINVAL  there is no such key, or no more;
+//  -ENOMEM  there is no memory.
+int oa_local_set(oa_local_t key, void *value);
 
 #ifdef __cplusplus
 }

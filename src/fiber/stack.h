@@ -26,6 +26,7 @@ enum {
     OAI_STACK_HOT_OTHER = 8, // of each other class, fewer of the big ones
     OAI_STACK_REFILL = 32,   // the most taken from the pool at once
     OAI_STACK_SPANS = 64,    // guards installed by one system call
+    OAI_STACK_ROOM = 24,     // bytes in the header for whoever runs on the stack
 };
 
 typedef enum oai_guard {
@@ -38,7 +39,7 @@ typedef enum oai_guard {
 struct oai_stack_chunk;
 
 // The header of a stack, at the top of its slot: a parked task costs one page. Written when the
-// stack is taken from the pool, then only read until it goes back.
+// stack is taken from the pool, then only read until it goes back, but for what is free to use.
 typedef struct oai_stack {
     struct oai_stack *next;        // free for whoever holds the stack
     char *low;                     // lowest usable byte; below lies the guard
@@ -48,6 +49,8 @@ typedef struct oai_stack {
     uint8_t cls;                   // its size class
     uint8_t guard;                 // an oai_guard_t
     uint16_t colour;               // lines left unused above the header
+    // Free to use for whoever runs on the stack; holds what the one before has left there.
+    _Alignas(void *) unsigned char room[OAI_STACK_ROOM];
 } oai_stack_t;
 
 // What the pool knows of one size class. Everything under the pool's lock. A chunk is in `all`, and

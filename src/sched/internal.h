@@ -37,6 +37,7 @@ enum {
     OAI_TASK_SHIELDED = 1u << 1,  // by the task itself
     OAI_TASK_DELAYED = 1u << 2,   // linked in a timer shard: under the shard's lock
     OAI_TASK_NAMED = 1u << 3,     // a handle was given out: by the task itself, or at its making
+    OAI_TASK_OWN = 1u << 15,      // its record, told in own.h, is there: by the task itself
     // Constant after its making.
     OAI_TASK_INLINE = 1u << 4, // the argument is a copy that stands in `bytes`
     OAI_TASK_EXTRA = 1u << 5,  // `extra` is there
@@ -63,6 +64,7 @@ enum {
 typedef struct oai_extra {
     void (*drop)(void *);
     char name[32];
+    oa_fn **chain; // of oa_chain: its functions, behind the copy, and a NULL; else undefined
     _Alignas(16) unsigned char copy[]; // the copied argument
 } oai_extra_t;
 
@@ -107,6 +109,26 @@ _Static_assert(sizeof(oai_task_t) == 128, "a task is two cache lines");
 // Makes a task from a spec whose fields have been checked; it can be found by nobody yet. NULL:
 // no memory. `worker` NULL: the caller is no worker of `coord`.
 oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec);
+
+// The spec of a chain, which oai_task_make() is given for the spec of a task whose fn is
+// oai_chain_run. It has a drop, so that the task gets an `extra`.
+typedef struct oai_chain_spec {
+    oa_spec_t spec;
+    oa_fn *const *fns; // none is NULL
+    size_t count;
+} oai_chain_spec_t;
+
+// Calls each function of the calling task's chain.
+void oai_chain_run(void *arg);
+
+// Whether a task whose function has returned has something of own.h, and the end of that: the
+// destroyers of its locals run, and may wait.
+static inline bool oai_own_any(const oai_task_t *task)
+{
+    // Relaxed: the flag is the task's own.
+    return (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_OWN) != 0;
+}
+void oai_own_end(oai_task_t *task);
 
 // The task has ended (or was dropped): tells group and joiner and frees it. `worker` NULL: the
 // caller is no worker of its coordinator. finish: the same for one that is not counted.

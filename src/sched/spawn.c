@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// spawn.c - oa_go: a spec is checked, becomes a task, and the task is put where it waits.
+// spawn.c - oa_go, oa_chain: a spec is checked, becomes a task, and the task is put where it waits.
 //
 // Whatever goes wrong, the argument is dropped exactly once: by refuse() while there is no task,
 // by discarding the task when there is one.
@@ -152,4 +152,39 @@ int oa_go_spec(const oa_spec_t *spec)
     if (spec->task)
         *spec->task = NULL;
     return -EINVAL;
+}
+
+static void drop_nothing(void *arg)
+{
+    (void)arg;
+}
+
+// Whether the functions of a chain can be called.
+static bool chain_ok(oa_fn *const *fns, size_t count)
+{
+    for (size_t i = 0; fns && i < count; i++)
+        if (!fns[i])
+            return false;
+    return fns != NULL;
+}
+
+int oa_chain_spec(oa_fn *const *fns, const oa_spec_t *spec)
+{
+    oai_chain_spec_t chain = {.fns = fns};
+    int err = oai_options_read(&chain.spec, sizeof chain.spec, spec, offsetof(oa_spec_t, arg));
+    if (err)
+        return err;
+    chain.count = chain.spec.count;
+    if (!chain_ok(fns, chain.count)) {
+        if (chain.spec.task)
+            *chain.spec.task = NULL;
+        return -EINVAL;
+    }
+    if (!chain.spec.drop)
+        chain.spec.drop = drop_nothing;
+    if (chain.count == 0)
+        return refuse(&chain.spec, -EINVAL);
+    chain.spec.size = sizeof chain.spec;
+    chain.spec.fn = oai_chain_run;
+    return oa_go_spec(&chain.spec);
 }

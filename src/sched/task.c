@@ -87,24 +87,38 @@ static uint32_t next_ticket(uint32_t ticket)
 
 // ---- Made and freed ------------------------------------------------------------------------------
 
-// Copies what few tasks need. False: no memory.
-static bool make_extra(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags)
+// The chain whose spec this is; NULL: it is that of a task with one function.
+static const oai_chain_spec_t *chain_of(const oa_spec_t *spec)
 {
-    task->extra = NULL;
-    if (spec->copy && spec->copy <= sizeof task->bytes && !spec->drop && !spec->name) {
-        memcpy(task->bytes, spec->arg, spec->copy);
-        task->arg = task->bytes;
-        *flags |= OAI_TASK_INLINE;
-        return true;
-    }
-    if (!spec->copy && !spec->drop && !spec->name)
-        return true;
+    return spec->fn == oai_chain_run ? oai_container(spec, const oai_chain_spec_t, spec) : NULL;
+}
+
+// Copies the functions of a chain, and a NULL behind them.
+static oa_fn **copy_chain(const oai_chain_spec_t *chain, void *to)
+{
+    oa_fn **fns = to;
+    memcpy(fns, chain->fns, chain->count * sizeof *fns);
+    fns[chain->count] = NULL;
+    return fns;
+}
+
+void oai_chain_run(void *arg)
+{
+    for (oa_fn **fn = oai_current()->extra->chain; *fn; fn++)
+        (*fn)(arg);
+}
+
+// Copies what few tasks need. False: no memory.
+static __attribute__((noinline)) bool make_extra(oai_task_t *task, const oa_spec_t *spec)
+{
+    const oai_chain_spec_t *chain = chain_of(spec);
+    size_t fns = chain ? (chain->count + 1) * sizeof(oa_fn *) : 0;
     if (spec->copy > SIZE_MAX / 2)
         return false;
-    oai_extra_t *extra = oai_os.alloc(sizeof *extra + spec->copy);
+    size_t copy = (spec->copy + sizeof(oa_fn *) - 1) / sizeof(oa_fn *) * sizeof(oa_fn *);
+    oai_extra_t *extra = oai_os.alloc(sizeof *extra + copy + fns);
     if (!extra)
         return false;
-    *flags |= OAI_TASK_EXTRA;
     task->extra = extra;
     extra->drop = spec->drop;
     memset(extra->name, 0, sizeof extra->name);
@@ -114,7 +128,26 @@ static bool make_extra(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags)
         memcpy(extra->copy, spec->arg, spec->copy);
         task->arg = extra->copy;
     }
+    if (chain)
+        extra->chain = copy_chain(chain, extra->copy + copy);
     return true;
+}
+
+// Stores the argument and what few tasks need. False: no memory.
+static inline bool make_argument(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags)
+{
+    task->arg = spec->arg;
+    task->extra = NULL;
+    if (!spec->copy && !spec->drop && !spec->name)
+        return true;
+    if (spec->copy <= sizeof task->bytes && !spec->drop && !spec->name) {
+        memcpy(task->bytes, spec->arg, spec->copy);
+        task->arg = task->bytes;
+        *flags |= OAI_TASK_INLINE;
+        return true;
+    }
+    *flags |= OAI_TASK_EXTRA;
+    return make_extra(task, spec);
 }
 
 static uint64_t next_id(oai_worker_t *worker)
@@ -143,8 +176,7 @@ oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec
     if (!task)
         return NULL;
     uint32_t flags = 0;
-    task->arg = spec->arg;
-    if (OAI_UNLIKELY(!make_extra(task, spec, &flags))) {
+    if (OAI_UNLIKELY(!make_argument(task, spec, &flags))) {
         free_slot(task, worker);
         return NULL;
     }

@@ -345,7 +345,17 @@ static inline void settle(void)
         settle_left(worker, worker->left);
 }
 
-// The task's function has returned, or it must not begin: what follows is the loop's again.
+// The task's function has returned; what it owns goes while it is the task still, which may wait.
+// Returns the worker on which it has ended.
+static inline oai_worker_t *end_own(oai_worker_t *worker, oai_task_t *task)
+{
+    if (OAI_LIKELY(!oai_own_any(task)))
+        return worker;
+    oai_own_end(task);
+    return oai_self();
+}
+
+// What the task may have done to the thread or the stack, before the loop goes on there.
 static void check_end(oai_task_t *task)
 {
     oai_fpctl_t fp;
@@ -397,7 +407,7 @@ static _Noreturn void begin(void *arg)
     oai_task_t *task = oai_self()->current;
     oai_sync_acquire(task);
     fn(task->arg);
-    oai_worker_t *worker = oai_self();
+    oai_worker_t *worker = end_own(oai_self(), task);
     check_end(task);
     worker->dead = task->stack;
     worker->dead_context = task->context;
@@ -510,6 +520,7 @@ static inline void dispatch(oai_worker_t *worker, oai_task_t *task)
     // Perhaps on another worker, which took this task up when it had waited.
     worker = oai_self();
     task = worker->current;
+    worker = end_own(worker, task);
     check_end(task);
     worker->current = NULL;
     oai_task_end(task, worker);

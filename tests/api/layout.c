@@ -53,6 +53,11 @@ AT(oa_spec_t, block, 136);
 AT(oa_spec_t, pinned, 140);
 SAME(oa_spec_t, 144);
 
+AT(oa_context_t, user_ptr, 0);
+AT(oa_context_t, user_index, 8);
+SAME(oa_context_t, 16);
+SAME(oa_local_t, 8);
+
 AT(oa_chan_config_t, size, 0);
 AT(oa_chan_config_t, elem_size, 8);
 AT(oa_chan_config_t, capacity, 16);

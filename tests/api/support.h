@@ -79,3 +79,38 @@ static inline uint64_t parks(void)
     CHECK_EQ(oa_stats(coord, &stats), 0);
     return stats.parks;
 }
+
+// Wakes a task and keeps the worker busy until that has gone on elsewhere; then the last to use it.
+struct hog {
+    oa_sem_t woken;
+    atomic_bool gone;
+};
+
+static inline void hog_run(void *arg)
+{
+    struct hog *hog = arg;
+    CHECK_EQ(oa_sem_release(&hog->woken), 0);
+    while (!atomic_load(&hog->gone))
+        ;
+    free(hog);
+}
+
+// The calling task goes on on another worker. One task of a coordinator at a time, which has two.
+static inline void change_worker(void)
+{
+    int from = oa_worker_id();
+    while (oa_worker_id() == from) {
+        struct hog *hog = calloc(1, sizeof *hog);
+        CHECK(hog != NULL);
+        oa_sem_init(&hog->woken, 0);
+        CHECK_EQ(oa_go(hog_run, hog), 0);
+        CHECK_EQ(oa_sem_acquire(&hog->woken), 0);
+        atomic_store(&hog->gone, true);
+    }
+}
+
+// Runs the case as the first task on two workers.
+static inline void on_two_workers(oa_fn *fn)
+{
+    CHECK_EQ(oa_run(fn, .max_workers = 2), 0);
+}

@@ -168,6 +168,63 @@ static void groups(void *arg)
     CHECK_EQ(err, 0);
 }
 
+// What a task has of its own, set again by a destroyer.
+static oa_local_t keys[20];
+
+static void set_again(void *value)
+{
+    oa_yield();
+    int err = oa_local_set(keys[19], value);
+    CHECK(err == 0 || err == -ENOMEM);
+}
+
+static void own(void *arg)
+{
+    static const size_t sizes[] = {1, 100, 500, 3000, 100000};
+    for (int i = 0; i < 10; i++) {
+        char *bytes = oa_temp(sizes[i % 5]);
+        if (bytes)
+            memset(bytes, i, sizes[i % 5]);
+        int err = oa_local_set(keys[i * 2], keys);
+        CHECK(err == 0 || err == -ENOMEM);
+        CHECK(oa_local_get(keys[i * 2]) == (err ? NULL : keys));
+    }
+    oa_context()->user_ptr = arg;
+    dropped(arg);
+}
+
+static void owners(void *arg)
+{
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(oa_local_create(&keys[i], i % 4 ? NULL : set_again), 0);
+    oa_group_t group = OA_GROUP_INIT;
+    for (int i = 0; i < 10; i++)
+        ok(GO(own, arg, .group = &group));
+    int err;
+    while ((err = oa_group_wait(&group)) == -ENOMEM)
+        oa_yield();
+    CHECK_EQ(err, 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(oa_local_delete(keys[i]), 0);
+}
+
+static void pass(void *arg)
+{
+    CHECK_EQ(((struct big *)arg)->bytes[0], 'a');
+    oa_yield();
+}
+
+static void chains(void *arg)
+{
+    struct big big = {.bytes[0] = 'a', .bytes[199] = 'z'};
+    oa_fn *fns[] = {pass, pass, check_big};
+    (void)arg;
+    for (int i = 0; i < 50; i++) {
+        atomic_fetch_add(&spawned, 1);
+        ok(oa_chain(fns, 3, oa_val(big), .drop = drop_big));
+    }
+}
+
 // Runs one inside of the other, and spawns from outside.
 static void nested(void *arg)
 {
@@ -207,8 +264,8 @@ static int start_and_wait(oa_fn *fn)
 }
 
 static int (*const ways[])(oa_fn *) = {run_one, run_two, start_and_wait};
-static oa_fn *const scenarios[] = {storm,    overflow, park_many, delays, copies,
-                                   channels, stacks,   groups,    nested};
+static oa_fn *const scenarios[] = {storm,  overflow, park_many, delays, copies, channels,
+                                   stacks, groups,   owners,    chains, nested};
 enum { WAYS = sizeof ways / sizeof *ways, SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
 static void once(size_t way, size_t scenario)
