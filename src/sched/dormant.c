@@ -71,7 +71,7 @@ int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *cal
         return -EINVAL;
     if (!oai_task_admit(coord, oai_worker_of(coord), false))
         return -ESHUTDOWN;
-    *dormant = (oai_dormant_t){.coord = coord, .calls = calls};
+    *dormant = (oai_dormant_t){.coord = coord, .calls = calls, .arg = spec->arg};
     int err = make_both(dormant, spec);
     if (err) {
         count_end(coord);
@@ -115,6 +115,8 @@ bool oai_dormant_ending(const oai_dormant_t *dormant)
 
 bool oai_dormant_next(oai_dormant_t *dormant)
 {
+    if (OAI_UNLIKELY(oai_own_any(dormant->call)))
+        oai_own_end(dormant->call); // may wait
     oai_task_renew(dormant->call, oai_worker_of(dormant->coord));
     return !oai_dormant_ending(dormant);
 }

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "sched/sched.h"
+
 enum {
     FIRST_CHUNK = 256, // bytes, header included
     LAST_CHUNK = 32 << 10,
@@ -28,6 +30,14 @@ static oai_own_t *place(const oai_task_t *task)
     return (oai_own_t *)(void *)stack->room;
 }
 
+// What the context of a task begins with: all zero, but a consumer's call has its argument there.
+static oa_context_t first_context(const oai_task_t *task)
+{
+    // Relaxed: the flag is constant.
+    bool call = atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CALL;
+    return (oa_context_t){.user_ptr = call ? ((oai_dormant_t *)task->arg)->arg : NULL};
+}
+
 oai_own_t *oai_own(void)
 {
     oai_task_t *task = oai_current();
@@ -35,7 +45,7 @@ oai_own_t *oai_own(void)
         return NULL;
     oai_own_t *own = place(task);
     if (OAI_UNLIKELY(!oai_own_any(task))) {
-        *own = (oai_own_t){.chunk = NULL};
+        *own = (oai_own_t){.context = first_context(task)};
         // Relaxed: the flag is the task's own; the exchange is for the flags beside it.
         atomic_fetch_or_explicit(&task->flags, OAI_TASK_OWN, memory_order_relaxed);
     }

@@ -68,6 +68,7 @@ typedef struct oai_dormant {
     struct oai_task *self; // never runs: what handle, group and cancel see
     struct oai_task *call; // runs the calls; while it rests it is counted by nobody
     oa_fn *calls;          // what the call's task runs, given this struct
+    void *arg;             // what the context of each call begins with
     oai_link_t link;       // of all that a coordinator has: under its lock
     oai_wait_t wait;       // how the call is queued: whose who has woken it
 } oai_dormant_t;

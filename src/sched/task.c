@@ -278,7 +278,7 @@ void oai_task_disown(oai_task_t *task)
                           memory_order_relaxed);
 }
 
-enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED };
+enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED | OAI_TASK_OWN };
 
 // Relaxed, all: the flags are the task's own, but for a cancel, which has the ticket locked or, where it
 // is one of the whole consumer, is told otherwise.

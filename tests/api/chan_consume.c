@@ -250,6 +250,49 @@ static void a_task_each(void *arg)
     CHECK_EQ(oa_chan_free(ch), 0);
 }
 
+// The context of each begins with the argument, temp memory and locals end with the call.
+static oa_local_t local;
+
+static void count_down(void *value)
+{
+    (*(_Atomic int *)value)--;
+}
+
+static void own_things(void *elem)
+{
+    static _Atomic int alive;
+    oa_context_t *context = oa_context();
+    (void)elem;
+    CHECK_EQ(context->user_ptr == &local, true);
+    CHECK_EQ(context->user_index, 0);
+    context->user_ptr = elem;
+    context->user_index = 5;
+    CHECK(oa_local_get(local) == NULL);
+    CHECK_EQ(oa_local_set(local, &alive), 0);
+    CHECK_EQ(atomic_fetch_add(&alive, 1), 0);
+    memset(oa_temp(100), 0xff, 100);
+    if (called % 3 == 0)
+        oa_yield();
+    CHECK(oa_context() == context);
+    called++;
+}
+
+static void own_context(void *arg)
+{
+    (void)arg;
+    reset();
+    CHECK_EQ(oa_local_create(&local, count_down), 0);
+    oa_chan_t *ch = channel(8);
+    oa_task_t *task;
+    CHECK_EQ(oa_chan_consume(ch, own_things, &local, .task = &task, .coord = coord), 0);
+    send_all(ch, 100);
+    CHECK_EQ(oa_chan_close(ch), 0);
+    CHECK_EQ(oa_join(task), 0);
+    CHECK_EQ(called, 100);
+    CHECK_EQ(oa_chan_free(ch), 0);
+    CHECK_EQ(oa_local_delete(local), 0);
+}
+
 // Receivers beside it compete with it: each element goes to one of them.
 static void compete(void *arg)
 {
@@ -336,6 +379,7 @@ int main(void)
     everywhere(cancel_it);
     everywhere(in_a_group);
     everywhere(a_task_each);
+    everywhere(own_context);
     everywhere(compete);
     ends_with_its_coordinator();
     ends_with_a_shutdown();
