@@ -366,7 +366,7 @@ static int look_at_joinable(oai_task_t *task, uint32_t ticket)
 
 // A join was broken: the task is its joiner's still, unless it has ended meanwhile and another has
 // joined or detached it.
-static int withdraw(oa_task_t *handle, int err)
+static void withdraw(oa_task_t *handle)
 {
     uint32_t ticket;
     oai_task_t *task = lock_handle(handle, &ticket);
@@ -374,7 +374,6 @@ static int withdraw(oa_task_t *handle, int err)
         task->joiner = NULL;
         unlock(task, ticket);
     }
-    return err;
 }
 
 // The task is locked and has not ended: waits for that. A worker of its coordinator keeps that alive
@@ -392,7 +391,7 @@ static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int
     if (err == 0)
         oai_sync_acquire(task);
     else
-        withdraw(handle, err);
+        withdraw(handle);
     if (coord)
         oai_coord_leave(coord);
     return err;
