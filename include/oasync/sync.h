@@ -196,6 +196,34 @@ int oa_barrier_wait_until(oa_barrier_t *barrier, int64_t deadline);
 //  -EBUSY   it is waited for.
 int oa_barrier_destroy(oa_barrier_t *barrier);
 
+// ---- Backpressure -----------------------------------------------------------------------------
+
+typedef enum oa_backpressure_mode {
+    OA_LOSSLESS = 1, // a task over the limit waits for its turn
+    OA_LOSSY = 2, // a task over the limit is dropped, and oa_go() returns -EAGAIN. Behind a delay,
+                  //   latch or barrier oa_go() has returned 0 already: only .drop tells
+} oa_backpressure_mode_t;
+
+struct oa_backpressure {
+    uint64_t oa_private[6]; // the library's own, with a reserve
+};
+
+// A limit of `max` tasks at once, from 1 to INT32_MAX. It is only a gate: oa_go(f, .bp = &bp).
+#define OA_BACKPRESSURE_INIT(max, mode)                                                            \
+    {{0, (uint64_t)(uint32_t)(max) | (uint64_t)(mode) << 32}}
+
+// Makes a limit of `max` tasks at once, from 1 to INT32_MAX, in `bp`, which must not be in use. With
+// another max or mode it is no gate: oa_go() returns -EINVAL.
+// Any thread; never waits; cannot fail.
+void oa_backpressure_init(oa_backpressure_t *bp, int32_t max, oa_backpressure_mode_t mode);
+
+// Checks that no task is in or waits for its turn; changes nothing.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  bp is NULL;
+//  -EBUSY   tasks are in, or wait.
+int oa_backpressure_destroy(oa_backpressure_t *bp);
+
 #ifdef __cplusplus
 }
 #endif

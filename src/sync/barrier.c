@@ -117,6 +117,26 @@ int oa_barrier_wait(oa_barrier_t *barrier)
     return oa_barrier_wait_until(barrier, OA_FOREVER);
 }
 
+static bool valid(const void *object)
+{
+    const barrier_state_t *barrier = object;
+    return barrier->n != 0;
+}
+
+static int enter(void *object, oai_wait_t *wait)
+{
+    int err = come(object, wait, OA_FOREVER);
+    return err == 1 ? 0 : err;
+}
+
+// When its round was full it was of it all the same, though it never runs.
+static void withdraw(void *object, oai_wait_t *wait)
+{
+    take_back(object, wait);
+}
+
+const oai_gate_t oai_barrier_gate = {valid, enter, withdraw, NULL};
+
 int oa_barrier_destroy(oa_barrier_t *given)
 {
     if (!given)

@@ -112,6 +112,20 @@ int oa_latch_wait(oa_latch_t *latch)
     return oa_latch_wait_until(latch, OA_FOREVER);
 }
 
+static int enter(void *object, oai_wait_t *wait)
+{
+    latch_state_t *latch = object;
+    return is_open(latch) ? 0 : arrive_locked(latch, oai_word_lock(&latch->word), wait);
+}
+
+// Its arrival is for good.
+static void withdraw(void *object, oai_wait_t *wait)
+{
+    take_back(object, wait);
+}
+
+const oai_gate_t oai_latch_gate = {NULL, enter, withdraw, NULL};
+
 int oa_latch_destroy(oa_latch_t *given)
 {
     if (!given)
