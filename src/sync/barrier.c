@@ -25,9 +25,13 @@ _Static_assert(sizeof(barrier_state_t) <= sizeof(oa_barrier_t), "fits what is pu
 
 enum { LOCK_BITS = 5 };
 
-static struct {
+typedef struct shared_lock {
     _Alignas(OAI_CACHELINE) oai_lock_t lock;
-} locks[1 << LOCK_BITS];
+} shared_lock_t;
+
+// Not static, for the model alone: each of its executions begins with free ones.
+extern shared_lock_t oai_barrier_locks[1 << LOCK_BITS];
+shared_lock_t oai_barrier_locks[1 << LOCK_BITS];
 
 static barrier_state_t *state_of(oa_barrier_t *barrier)
 {
@@ -38,7 +42,7 @@ static barrier_state_t *state_of(oa_barrier_t *barrier)
 static oai_lock_t *lock_of(const barrier_state_t *barrier)
 {
     uint64_t hash = (uint64_t)(uintptr_t)barrier * UINT64_C(0x9E3779B97F4A7C15);
-    return &locks[hash >> (64 - LOCK_BITS)].lock;
+    return &oai_barrier_locks[hash >> (64 - LOCK_BITS)].lock;
 }
 
 void oa_barrier_init(oa_barrier_t *barrier, int32_t n)

@@ -78,7 +78,7 @@ static void run(int workers)
 int main(void)
 {
     seed = test_seed();
-    each = test_scale(20000);
+    each = test_scale(100000);
     run(1);
     run(2);
     return 0;

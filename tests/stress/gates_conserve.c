@@ -96,7 +96,7 @@ static oa_task_t *spawn(uint64_t *random)
 // Spawns, cancels at random, and joins the oldest, for which the others may have to come first.
 static void churn(int64_t count)
 {
-    uint64_t random = ++seed;
+    uint64_t random = seed;
     oa_task_t *live[LIVE] = {NULL};
     for (int64_t i = 0; i < count; i++) {
         oa_task_t **slot = &live[i % LIVE];
@@ -133,6 +133,7 @@ static void run(int workers, oa_backpressure_mode_t mode)
     atomic_store(&locked, 0);
     atomic_store(&stop, false);
     guarded = 0;
+    seed++;
     CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
     for (uintptr_t i = 0; i < CALLERS; i++)
         CHECK_EQ(oa_go(caller, (void *)i, .group = &group, .coord = coord), 0);
