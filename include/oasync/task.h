@@ -217,11 +217,13 @@ typedef struct oa_spec {
 // Any thread, but see -EPERM; never waits.
 // Returns 0, or, with NULL stored as the handle if the spec could be read,
 //  -EINVAL     spec or its fn is NULL, its size is too small, copy with a NULL arg, a negative
-//              delay, or a stack size out of range;
+//              delay, a stack size out of range, or what cannot be a gate (a barrier of 0, a
+//              backpressure without max or mode);
 //  -E2BIG      spec is larger than this library knows and its tail is not zero;
 //  -EPERM      the caller is no task and coord is NULL;
 //  -ESHUTDOWN  the coordinator was shut down and takes no more tasks;
 //  -ECANCELED  the group was cancelled and no oa_group_wait() has returned since;
+//  -EAGAIN     a lossy backpressure is full (0 behind a delay, latch or barrier);
 //  -ENOMEM     there is no memory.
 int oa_go_spec(const oa_spec_t *spec);
 

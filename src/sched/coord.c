@@ -431,7 +431,7 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
     spec.fn = config->fn;
     spec.arg = config->arg;
     oai_task_t *first = NULL;
-    if (err == 0 && !(first = oai_task_make(coord, NULL, &spec)))
+    if (err == 0 && !(first = oai_task_make(coord, NULL, &spec, true)))
         err = -ENOMEM;
     if (err == 0)
         err = start_threads(coord);

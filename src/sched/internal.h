@@ -38,6 +38,7 @@ enum {
     OAI_TASK_DELAYED = 1u << 2,   // linked in a timer shard: under the shard's lock
     OAI_TASK_NAMED = 1u << 3,     // a handle was given out: by the task itself, or at its making
     OAI_TASK_OWN = 1u << 15,      // its record, told in own.h, is there: by the task itself
+    OAI_TASK_HELD = 1u << 29,     // has not passed all its gates: by whoever has it, before it runs
     // Constant after its making.
     OAI_TASK_INLINE = 1u << 4, // the argument is a copy that stands in `bytes`
     OAI_TASK_EXTRA = 1u << 5,  // `extra` is there
@@ -46,6 +47,7 @@ enum {
     OAI_TASK_CLASS_MASK = 63u << 8,
     OAI_TASK_SHARD_SHIFT = 16, // ten bits: the timer shard of a delayed task
     OAI_TASK_SHARD_MASK = 1023u << 16,
+    OAI_TASK_GATED = 1u << 26,    // `gates` is there
     OAI_TASK_CONSUMER = 1u << 27, // the two tasks of a consumer, told in dormant.c: what stands for
     OAI_TASK_CALL = 1u << 28,     //   it, and what runs its calls; arg is its oai_dormant_t
 };
@@ -60,7 +62,7 @@ enum {
     OAI_GENERATION_BITS = 23,
 };
 
-// What few tasks need. Freed with the task.
+// What few tasks need. Freed with the task. In that of a gated one it stands behind the gates.
 typedef struct oai_extra {
     void (*drop)(void *);
     char name[32];
@@ -93,6 +95,7 @@ struct oai_task {
     _Alignas(16) union {
         unsigned char bytes[8]; // a small argument's copy, aligned as malloc's
         oai_extra_t *extra;
+        oai_wait_t *gates; // its wait at a gate and more: gate.c
     };
     _Atomic uint32_t flags;
     // The generation moves on when a task ends that was NAMED, in the store that unlocks it.
@@ -107,8 +110,9 @@ _Static_assert(sizeof(oai_task_t) == 128, "a task is two cache lines");
 #endif
 
 // Makes a task from a spec whose fields have been checked; it can be found by nobody yet. NULL:
-// no memory. `worker` NULL: the caller is no worker of `coord`.
-oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec);
+// no memory. `worker` NULL: the caller is no worker of `coord`. `bare`: no option is set.
+oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec,
+                          bool bare);
 
 // The spec of a chain, which oai_task_make() is given for the spec of a task whose fn is
 // oai_chain_run. It has a drop, so that the task gets an `extra`.
@@ -165,6 +169,27 @@ static inline oa_coord_t *oai_task_coord(const oai_task_t *task)
     return oai_slab_of(task)->coord;
 }
 
+// ---- Gates -------------------------------------------------------------------------------------
+
+// How many bytes the record of a task's gates takes; 0: it has none.
+size_t oai_gates_size(const oa_spec_t *spec);
+size_t oai_gates_size_of(const oai_wait_t *record);
+
+// Whether each of them can be a gate, and whether oa_go tells when one refuses the task.
+bool oai_gates_valid(const oa_spec_t *spec);
+bool oai_gates_tell(const oa_spec_t *spec);
+
+// Fills the record of a task that is being made.
+void oai_gates_init(oai_task_t *task, const oa_spec_t *spec);
+
+// A HELD task goes on with its gates, unless it is `cancelled`. 0: it has passed them all.
+// -EINPROGRESS: it is held at one, and nobody's who has not let it go. Else it shall never run and is
+// to be discarded: -ECANCELED, -EAGAIN.
+int oai_gates_pass(oai_task_t *task, bool cancelled);
+
+// A GATED task has ended, or never begins: gives back what it had, the latest first.
+void oai_gates_leave(oai_task_t *task);
+
 // ---- The wait word -----------------------------------------------------------------------------
 
 // Breaks the wait `word` of a task with a cause, if nobody has claimed it; then the task goes on.
@@ -176,6 +201,12 @@ void oai_wait_break_cancelled(oai_task_t *task);
 
 // From the next stack: the registers of a task that parks have been stored.
 void oai_wait_saved(oai_task_t *task);
+
+// The word of the next wait of a HELD task; the task was linked with it, and the object is unlocked;
+// how that wait ended: 0 or -ECANCELED.
+uint64_t oai_wait_next(oai_task_t *task);
+void oai_wait_held(oai_task_t *task, uint64_t word);
+int oai_wait_outcome(oai_task_t *task);
 
 // ---- A worker ----------------------------------------------------------------------------------
 

@@ -27,6 +27,9 @@
 // at once, the coordinator's state), then looks whether the task is parked; the parking task sets
 // SAVED, then looks whether it has been cancelled. All are seq_cst: one of the two sees the other.
 //
+// A task that is held at a gate (gate.c) waits without having run: it is SAVED from the first, and
+// whoever held it looks for a cancel when it has unlocked the gate.
+//
 // A plain thread has its own word in the wait, and sleeps on a futex there; nobody claims its wait
 // but the waker, or the thread itself when its deadline has passed.
 #include "sched/wait.h"
@@ -111,13 +114,16 @@ void oai_wait_arm(oai_wait_t *wait)
         atomic_init(&wait->thread_word, UNBREAKABLE);
         return;
     }
-    // Relaxed, all: the shield is the task's own, only the task itself begins a wait, and nobody
+    // Relaxed, all but the store of a held task: the shield is the task's own, only the task itself begins a wait, and nobody
     // writes between two waits.
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
     bool breakable = wait->breakable && !(flags & OAI_TASK_SHIELDED);
     uint64_t number = (atomic_load_explicit(&task->word, memory_order_relaxed) >> NUMBER_SHIFT) + 1;
     wait->word = number << NUMBER_SHIFT | (breakable ? 0 : UNBREAKABLE);
-    atomic_store_explicit(&task->word, wait->word, memory_order_relaxed);
+    if (OAI_UNLIKELY(flags & OAI_TASK_HELD)) // it has no registers. Seq_cst: as in oai_wait_saved()
+        atomic_store_explicit(&task->word, wait->word | SAVED, memory_order_seq_cst);
+    else
+        atomic_store_explicit(&task->word, wait->word, memory_order_relaxed);
 }
 
 // One attempt of one claimer: `bits` are set if the wait `word` is unclaimed. Returns the word
@@ -272,4 +278,27 @@ void oai_wait_saved(oai_task_t *task)
     if (!(word & (CLAIMED | UNBREAKABLE)) &&
         (cancelled(task) || OAI_UNLIKELY(coord_cancelled(task))))
         oai_wait_break(task, word, -ECANCELED);
+}
+
+// ---- Held at a gate ----------------------------------------------------------------------------
+
+uint64_t oai_wait_next(oai_task_t *task)
+{
+    // Relaxed: nobody writes between two waits.
+    uint64_t word = atomic_load_explicit(&task->word, memory_order_relaxed);
+    return ((word >> NUMBER_SHIFT) + 1) << NUMBER_SHIFT;
+}
+
+void oai_wait_held(oai_task_t *task, uint64_t word)
+{
+    // The task may be elsewhere already: as at the end of oai_wait_saved().
+    if (cancelled(task) || coord_cancelled(task))
+        oai_wait_break(task, word, -ECANCELED);
+}
+
+int oai_wait_outcome(oai_task_t *task)
+{
+    oai_sync_acquire(&task->word);
+    // Acquire: as in oai_wait_park().
+    return result_of(atomic_load_explicit(&task->word, memory_order_acquire));
 }

@@ -365,12 +365,13 @@ static void check_end(oai_task_t *task)
         oai_log(oai_task_coord(task), OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
 }
 
-// Whether a fresh task may begin.
-static inline bool may_begin(oai_worker_t *worker, oai_task_t *task)
+// Whether a fresh task is cancelled, or (`held` too) has still to pass a gate.
+static inline bool hindered(oai_worker_t *worker, oai_task_t *task, uint32_t held)
 {
     // Relaxed, both: who cancels later is too late.
-    return !(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) &&
-           atomic_load_explicit(&worker->coord->state, memory_order_relaxed) != OAI_CANCELLING;
+    return (atomic_load_explicit(&task->flags, memory_order_relaxed) &
+            (OAI_TASK_CANCELLED | held)) ||
+           atomic_load_explicit(&worker->coord->state, memory_order_relaxed) == OAI_CANCELLING;
 }
 
 static inline unsigned stack_class(oai_worker_t *worker, oai_task_t *task)
@@ -392,10 +393,26 @@ static void no_stack(oai_worker_t *worker, oai_task_t *task)
     oai_os.sleep(A_WHILE);
 }
 
-static void discard(oai_worker_t *worker, oai_task_t *task)
+// A hindered task: whether it may begin all the same, now that it has passed its gates. If not it
+// is held at one, or gone.
+static __attribute__((noinline)) bool unhinder(oai_worker_t *worker, oai_task_t *task)
 {
     worker->current = NULL;
-    oai_task_discard(task, worker);
+    bool cancelled = hindered(worker, task, 0);
+    // Relaxed: the queue has published it.
+    bool held = atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HELD;
+    int err = held ? oai_gates_pass(task, cancelled) : -ECANCELED;
+    if (err == 0)
+        worker->current = task;
+    else if (err != -EINPROGRESS)
+        oai_task_discard(task, worker);
+    return err == 0;
+}
+
+// Whether a fresh task may begin.
+static inline bool may_begin(oai_worker_t *worker, oai_task_t *task)
+{
+    return OAI_LIKELY(!hindered(worker, task, OAI_TASK_HELD)) || unhinder(worker, task);
 }
 
 #if OAI_OWN_STACKS
@@ -419,11 +436,9 @@ static _Noreturn void begin(void *arg)
 
 static void dispatch(oai_worker_t *worker, oai_task_t *task)
 {
-    count(&worker->dispatches);
-    if (!task->stack && !may_begin(worker, task)) {
-        discard(worker, task);
+    if (!task->stack && !may_begin(worker, task))
         return;
-    }
+    count(&worker->dispatches);
     worker->current = task;
     if (task->stack) {
         oai_switch(&worker->native, &task->context);
@@ -506,10 +521,8 @@ static inline void dispatch(oai_worker_t *worker, oai_task_t *task)
         worker->stack = task->stack;
         oai_jump(&task->context);
     }
-    if (OAI_UNLIKELY(!may_begin(worker, task))) {
-        discard(worker, task);
+    if (!may_begin(worker, task))
         return;
-    }
     if (OAI_UNLIKELY(stack_class(worker, task) != worker->stack->cls)) {
         change_stack(worker, task);
         return;

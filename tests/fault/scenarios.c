@@ -225,6 +225,35 @@ static void chains(void *arg)
     }
 }
 
+static oa_mutex_t resource;
+static oa_latch_t latch;
+static oa_backpressure_t bp;
+
+// Held, let in, cancelled while held: with and without a drop of its own, a name and a copy.
+static void gates(void *arg)
+{
+    struct big big = {.bytes[0] = 'a', .bytes[199] = 'z'};
+    oa_mutex_init(&resource);
+    oa_sem_init(&sem, 0);
+    oa_latch_init(&latch, 1000);
+    oa_backpressure_init(&bp, 2, OA_LOSSLESS);
+    for (int i = 0; i < 60; i++) {
+        oa_task_t *task = NULL;
+        ok(GO(yield, arg, .acq = &resource, .bp = &bp));
+        ok(GO(count, arg, .sem = &sem, .delay = i % 2));
+        atomic_fetch_add(&spawned, 2);
+        ok(oa_go(check_big, oa_val(big), .drop = drop_big, .name = "gated", .acq = &resource));
+        int err = oa_go(check_big, oa_val(big), .drop = drop_big, .latch = &latch, .task = &task);
+        ok(err);
+        CHECK((err == 0) == (task != NULL));
+        if (err == 0)
+            CHECK_EQ(oa_cancel(task), 0);
+        while (err == 0 && (err = oa_join(task)) == -ENOMEM)
+            err = 0;
+    }
+    CHECK_EQ(oa_sem_release(&sem), 0);
+}
+
 // Runs one inside of the other, and spawns from outside.
 static void nested(void *arg)
 {
@@ -265,7 +294,7 @@ static int start_and_wait(oa_fn *fn)
 
 static int (*const ways[])(oa_fn *) = {run_one, run_two, start_and_wait};
 static oa_fn *const scenarios[] = {storm,  overflow, park_many, delays, copies, channels,
-                                   stacks, groups,   owners,    chains, nested};
+                                   stacks, groups,   owners,    chains, gates,  nested};
 enum { WAYS = sizeof ways / sizeof *ways, SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
 static void once(size_t way, size_t scenario)
