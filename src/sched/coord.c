@@ -7,19 +7,24 @@
 //      tasks that ended, then all that were spawned. If the two are equal and nobody holds the
 //      coordinator, no task is left: see below. It closes the queue and sets `ended`, in the same
 //      critical section, so that a task from outside comes before or is refused.
-//   2. It wakes every sleeping worker. Each sees `ended` and leaves its loop for its thread's own
-//      stack.
-//   3. Each of them, and every outsider that is inside of a call, counts itself off among the users,
-//      under the same lock; the last one lets whoever waits for the end go, and touches nothing
-//      more. An outsider counts itself in while a task keeps the coordinator alive.
+//   2. It wakes every sleeping worker and every idle thread of the pool. Each worker sees `ended` and
+//      leaves its loop for its thread's own stack.
+//   3. Each of them, each thread that has hosted tasks, and every outsider that is inside of a call,
+//      counts itself off among the users, under the same lock; the last one lets whoever waits for
+//      the end go, and touches nothing more. An outsider counts itself in while a task keeps the
+//      coordinator alive, a thread that is to host tasks is counted in by who makes it.
 //   4. That one joins the threads and frees everything.
 //
 // Why the count is exact: a worker's counters only grow, `ended` is stored with release and read
 // with acquire, and all of it is read before any `spawned`. So whoever counts the end of a task
-// also counts every task that it spawned. Let E be the tasks whose ends were counted and S those
-// whose spawns were: E is a part of S, so equal numbers mean E = S. Any other task has an ancestor
-// whose parent is in S, for the first tasks come from outside and are counted under the lock; the
-// parent has ended, so its spawns were counted: a contradiction.
+// also counts every task that it spawned. What threads that are no workers spawn and end is counted
+// under the lock: hosted tasks, by their own threads, and what the function of an oa_block() spawns.
+// The lock is held all the while, so such a spawn has been counted or comes after the counting; and
+// then so does the end of its task, wherever that is counted, for the task goes on only after it. So
+// it is true for them as well. Let E be the tasks whose ends were counted and S those whose spawns
+// were: E is a part of S, so equal numbers mean E = S. Any other task has an ancestor whose parent is
+// in S, for the first tasks come from outside and are counted under the lock; the parent has ended,
+// so its spawns were counted: a contradiction.
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +53,13 @@ static bool none_left(oa_coord_t *coord)
     return ended == spawned;
 }
 
+// It has ended: nobody sleeps any more.
+static void wake_all(oa_coord_t *coord)
+{
+    oai_idle_wake_all(&coord->idle);
+    oai_pool_close(&coord->pool);
+}
+
 bool oai_coord_try_end(oa_coord_t *coord)
 {
     // Acquire: pairs with the release below.
@@ -63,7 +75,7 @@ bool oai_coord_try_end(oa_coord_t *coord)
     }
     oai_unlock(&coord->inject.lock);
     if (ends)
-        oai_idle_wake_all(&coord->idle);
+        wake_all(coord);
     return ends || atomic_load_explicit(&coord->ended, memory_order_acquire);
 }
 
@@ -84,10 +96,12 @@ void oai_coord_enter(oa_coord_t *coord)
     oai_unlock(&coord->inject.lock);
 }
 
-bool oai_coord_admit(oa_coord_t *coord)
+bool oai_coord_admit(oa_coord_t *coord, bool inside)
 {
     oai_lock(&coord->inject.lock);
-    bool open = !coord->inject.closed;
+    // Relaxed: written under this lock.
+    int state = atomic_load_explicit(&coord->state, memory_order_relaxed);
+    bool open = inside ? state != OAI_CANCELLING : !coord->inject.closed;
     if (open) {
         coord->inject.spawned++;
         coord->users++;
@@ -111,10 +125,10 @@ void oai_coord_leave(oa_coord_t *coord)
         oai_wait_ready(waiter);
 }
 
-static int wait_over(oa_coord_t *coord, int64_t deadline)
+static int wait_over(oa_coord_t *coord, bool breakable, int64_t deadline)
 {
     oai_wait_t wait;
-    int err = oai_wait_begin(&wait, true);
+    int err = oai_wait_begin(&wait, breakable);
     if (err)
         return err;
     oai_lock(&coord->inject.lock);
@@ -148,8 +162,7 @@ static void count_wait(oa_coord_t *coord, int change)
 
 int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
 {
-    oai_worker_t *worker = oai_self();
-    if (worker && worker->coord == coord)
+    if (oa_coord() == coord)
         return -EDEADLK;
     if (coord->lent)
         return -EINVAL;
@@ -157,7 +170,7 @@ int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
     // When no task is left its threads need a moment, whatever the deadline.
     if (oai_coord_try_end(coord))
         deadline = OA_FOREVER;
-    int err = wait_over(coord, deadline);
+    int err = wait_over(coord, true, deadline);
     if (err)
         count_wait(coord, -1); // a wait that gave up leaves the coordinator as it was
     return err;
@@ -189,7 +202,8 @@ void oai_coord_work(oa_coord_t *coord)
 {
     work(&coord->worker[0]);
     oai_coord_leave(coord);
-    wait_over(coord, OA_FOREVER); // cannot fail: this is a plain thread, and the only one to wait
+    // Cannot fail: this is no virtual thread, and the only one to wait.
+    wait_over(coord, false, OA_FOREVER);
 }
 
 static int start_thread(oai_worker_t *worker)
@@ -295,6 +309,7 @@ static void join_threads(oa_coord_t *coord)
 void oai_coord_destroy(oa_coord_t *coord)
 {
     join_threads(coord);
+    oai_pool_join(&coord->pool);
     oai_sync_acquire(coord);
     if (atomic_load_explicit(&coord->kept, memory_order_relaxed))
         for_each_task(coord, oai_task_abandon);
@@ -340,6 +355,7 @@ static int make_coord(oa_coord_t **out, const oa_config_t *config, bool lend)
     coord->users = coord->workers;
     set_log(coord, config);
     oai_task_pool_init(&coord->tasks, coord);
+    oai_pool_init(&coord->pool, config->max_blocking);
     oai_idle_init(&coord->idle, (unsigned)coord->workers, oai_os_membarrier_probe());
     for (int i = 0; i < coord->workers; i++)
         init_worker(coord, i);
@@ -365,7 +381,7 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
         return err;
     }
     *out = coord;
-    oai_coord_admit(coord);
+    oai_coord_admit(coord, false);
     oai_sync_release(first);
     oai_inject_put(&coord->inject, first);
     oai_idle_published_outside(&coord->idle);
@@ -419,6 +435,9 @@ int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
 oa_coord_t *oa_coord(void)
 {
     oai_worker_t *worker = oai_self();
+    oai_task_t *hosted = worker ? NULL : oai_hosted();
+    if (hosted)
+        return oai_task_coord(hosted);
     return worker ? worker->coord : NULL;
 }
 
@@ -456,6 +475,7 @@ void oai_coord_stats(oa_coord_t *coord, oa_stats_t *out)
         out->steals += atomic_load_explicit(&worker->steals, memory_order_relaxed);
         out->parks += atomic_load_explicit(&worker->parks, memory_order_relaxed);
     }
+    out->parks += atomic_load_explicit(&coord->pool.parks, memory_order_relaxed);
     oai_lock(&coord->inject.lock);
     out->tasks_spawned += coord->inject.spawned;
     oai_unlock(&coord->inject.lock);

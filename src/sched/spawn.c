@@ -47,13 +47,24 @@ static int take_back(oai_task_t *task, oai_worker_t *worker, const oa_spec_t *sp
     return err;
 }
 
-static int check(const oa_spec_t *spec)
+// Whether it is more than a task that goes to the run queue and runs on a stack as others.
+static inline bool special(const oa_spec_t *spec)
 {
-    if ((spec->copy && !spec->arg) || spec->delay < 0)
+    return ((uint64_t)spec->delay | spec->stack | (unsigned)(spec->block | spec->pinned)) != 0;
+}
+
+static __attribute__((noinline)) int check_special(const oa_spec_t *spec)
+{
+    if (spec->delay < 0 || (spec->block && (spec->pinned || spec->stack)))
         return -EINVAL;
-    if (spec->stack && !oai_stack_size_ok(spec->stack))
+    return spec->stack && !oai_stack_size_ok(spec->stack) ? -EINVAL : 0;
+}
+
+static inline int check(const oa_spec_t *spec, bool is_special)
+{
+    if (spec->copy && !spec->arg)
         return -EINVAL;
-    return 0;
+    return OAI_LIKELY(!is_special) ? 0 : check_special(spec);
 }
 
 static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
@@ -75,11 +86,44 @@ static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     return 0;
 }
 
-// Puts a counted task where it waits for its turn.
-static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
+// What is special about a task, as its flags: the size of its stack, and which thread runs it.
+static uint32_t special_flags(const oa_coord_t *coord, const oa_spec_t *spec)
 {
+    uint32_t flags = 0;
+    if (spec->stack && (spec->pinned || oai_stack_class(spec->stack) != coord->stack_class))
+        flags |= (oai_stack_class(spec->stack) + 1) << OAI_TASK_CLASS_SHIFT;
+    if (spec->block || spec->pinned)
+        flags |= OAI_TASK_HOSTED;
+    if (spec->pinned)
+        flags |= OAI_TASK_PINNED;
+    return flags;
+}
+
+// -EINPROGRESS: it is put where it waits. 0: it goes where others go. Or an error.
+static __attribute__((noinline)) int start_special(oai_task_t *task, oa_coord_t *coord,
+                                                   oai_worker_t *worker, const oa_spec_t *spec)
+{
+    int err = 0;
+    // Relaxed: who begins it comes after what publishes it. An exchange: its group may cancel it.
+    atomic_fetch_or_explicit(&task->flags, special_flags(coord, spec), memory_order_relaxed);
     if (spec->delay)
-        return delay(task, coord, worker, spec);
+        err = delay(task, coord, worker, spec);
+    else if (spec->block || spec->pinned)
+        err = oai_pool_start(coord, task);
+    else
+        return 0;
+    return err ? err : -EINPROGRESS;
+}
+
+// Puts a counted task where it waits for its turn.
+static inline int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker,
+                        const oa_spec_t *spec, bool is_special)
+{
+    if (OAI_UNLIKELY(is_special)) {
+        int err = start_special(task, coord, worker, spec);
+        if (err)
+            return err == -EINPROGRESS ? 0 : err;
+    }
     if (worker)
         return oai_worker_push_new(worker, task) ? 0 : -ENOMEM;
     oai_sync_release(task);
@@ -93,7 +137,7 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
 static bool admit(oa_coord_t *coord, oai_worker_t *worker)
 {
     if (!worker)
-        return oai_coord_admit(coord);
+        return oai_coord_admit(coord, oa_coord() == coord);
     // Relaxed: who spawns in the same instant is cancelled anyway.
     if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING))
         return false;
@@ -104,7 +148,8 @@ static bool admit(oa_coord_t *coord, oai_worker_t *worker)
 }
 
 // A task of a coordinator that has admitted it.
-static int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *worker)
+static inline int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *worker,
+                              bool is_special)
 {
     oai_task_t *task = oai_task_make(coord, worker, spec);
     if (OAI_UNLIKELY(!task)) {
@@ -119,24 +164,25 @@ static int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *w
     }
     if (spec->task)
         *spec->task = oai_task_handle(task);
-    err = start(task, coord, worker, spec);
+    err = start(task, coord, worker, spec, is_special);
     return OAI_LIKELY(err == 0) ? 0 : take_back(task, worker, spec, err);
 }
 
 static int go(const oa_spec_t *spec)
 {
     oai_worker_t *worker = oai_self();
-    oa_coord_t *coord = spec->coord ? spec->coord : worker ? worker->coord : NULL;
+    oa_coord_t *coord = spec->coord ? spec->coord : worker ? worker->coord : oa_coord();
     if (!coord)
         return refuse(spec, -EPERM);
-    int err = check(spec);
+    bool is_special = special(spec);
+    int err = check(spec, is_special);
     if (OAI_UNLIKELY(err))
         return refuse(spec, err);
     if (worker && worker->coord != coord)
         worker = NULL; // from outside
     if (OAI_UNLIKELY(!admit(coord, worker)))
         return refuse(spec, -ESHUTDOWN);
-    err = go_admitted(spec, coord, worker);
+    err = go_admitted(spec, coord, worker, is_special);
     if (!worker)
         oai_coord_leave(coord);
     return err;

@@ -152,8 +152,6 @@ oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec
         flags |= OAI_TASK_NAMED;
     if (spec->group)
         flags |= OAI_TASK_GROUPED;
-    if (spec->stack && oai_stack_class(spec->stack) != coord->stack_class)
-        flags |= (oai_stack_class(spec->stack) + 1) << OAI_TASK_CLASS_SHIFT;
     task->fresh.fn = spec->fn;
     task->stack = NULL;
     task->id = next_id(worker);
@@ -429,14 +427,18 @@ void oai_task_cancel_any(oai_task_t *task)
     oai_wait_break_cancelled(task);
 }
 
+bool oai_task_dropped(oai_task_t *task)
+{
+    // Relaxed, both: whoever has to be sure waits.
+    return (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
+           atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
+               OAI_CANCELLING;
+}
+
 bool oa_cancelled(void)
 {
     oai_task_t *task = oai_current();
-    // Relaxed, both: whoever has to be sure waits.
-    return task &&
-           ((atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
-            atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
-                OAI_CANCELLING);
+    return task && oai_task_dropped(task);
 }
 
 bool oa_shield(bool on)

@@ -93,6 +93,8 @@ static void fire(oai_worker_t *worker, const oai_fired_t *fired)
     if (fired->fresh) {
         push_last(worker, fired->task);
         oai_idle_published(&worker->coord->idle);
+    } else if (!fired->task) {
+        oai_pool_retry(worker->coord);
     } else {
         oai_wait_break(fired->task, fired->word, -ETIMEDOUT);
     }
@@ -355,11 +357,12 @@ static void check_end(oai_task_t *task)
         oai_log(oai_task_coord(task), OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
 }
 
-// Whether a fresh task may begin.
+// Whether a fresh task may begin, here.
 static inline bool may_begin(oai_worker_t *worker, oai_task_t *task)
 {
+    enum { NOT_HERE = OAI_TASK_CANCELLED | OAI_TASK_HOSTED };
     // Relaxed, both: who cancels later is too late.
-    return !(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) &&
+    return !(atomic_load_explicit(&task->flags, memory_order_relaxed) & NOT_HERE) &&
            atomic_load_explicit(&worker->coord->state, memory_order_relaxed) != OAI_CANCELLING;
 }
 
@@ -382,10 +385,14 @@ static void no_stack(oai_worker_t *worker, oai_task_t *task)
     oai_os.sleep(A_WHILE);
 }
 
-static void discard(oai_worker_t *worker, oai_task_t *task)
+// A fresh task that may not begin here: it is dropped, or a thread of its own has to run it.
+static __attribute__((noinline)) void turn_away(oai_worker_t *worker, oai_task_t *task)
 {
     worker->current = NULL;
-    oai_task_discard(task, worker);
+    if (oai_task_dropped(task))
+        oai_task_discard(task, worker);
+    else
+        oai_pool_host(worker->coord, task);
 }
 
 #if OAI_OWN_STACKS
@@ -411,7 +418,7 @@ static void dispatch(oai_worker_t *worker, oai_task_t *task)
 {
     count(&worker->dispatches);
     if (!task->stack && !may_begin(worker, task)) {
-        discard(worker, task);
+        turn_away(worker, task);
         return;
     }
     worker->current = task;
@@ -497,7 +504,7 @@ static inline void dispatch(oai_worker_t *worker, oai_task_t *task)
         oai_jump(&task->context);
     }
     if (OAI_UNLIKELY(!may_begin(worker, task))) {
-        discard(worker, task);
+        turn_away(worker, task);
         return;
     }
     if (OAI_UNLIKELY(stack_class(worker, task) != worker->stack->cls)) {
