@@ -156,6 +156,10 @@ void oai_wait_break_cancelled(oai_task_t *task);
 // From the next stack: the registers of a task that parks have been stored.
 void oai_wait_saved(oai_task_t *task);
 
+// Whether a task that waits was cancelled, so that the canceller or the task itself breaks the wait or
+// has done so; not if the wait cannot be broken.
+bool oai_wait_doomed(const oai_wait_t *wait);
+
 // The caller has claimed a task's wait and hosts the task meanwhile. lend: returns when the task has
 // parked; from then on it may begin other waits as the task. give_back: the task goes on, woken.
 void oai_wait_lend(oai_wait_t *wait);

@@ -106,7 +106,8 @@ static oai_job_t *take(oai_pool_t *pool)
             return job;
         call_t *call = oai_container(job, call_t, job);
         call->wait.linked = false;
-        if (oai_wait_claim(&call->wait)) // else it was cancelled, and its task is on its way
+        // Else it was cancelled, and its task is on its way or will be in a moment.
+        if (!oai_wait_doomed(&call->wait) && oai_wait_claim(&call->wait))
             return job;
     }
     return NULL;

@@ -318,6 +318,11 @@ void oai_wait_saved(oai_task_t *task)
 
 // ---- A task that is lent to a thread ---------------------------------------------------------------
 
+bool oai_wait_doomed(const oai_wait_t *wait)
+{
+    return !(wait->word & UNBREAKABLE) && (cancelled(wait->task) || coord_cancelled(wait->task));
+}
+
 void oai_wait_lend(oai_wait_t *wait)
 {
     unsigned rounds = 0;
