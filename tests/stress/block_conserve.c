@@ -69,9 +69,11 @@ static void spawn(uint64_t *seed, oa_group_t *group, oa_task_t **task)
     uint64_t value = next_random(seed);
     int64_t delay = value % 8 ? 0 : (int64_t)(value % 1000) * 100;
     atomic_fetch_add(&spawned, 1);
-    CHECK_EQ(oa_go(kind == 0 ? own_thread : kind < 8 ? blocking : caller, oa_val(value),
-                   .drop = drop, .delay = delay, .group = group, .task = task, .pinned = kind == 0,
-                   .block = kind > 0 && kind < 8),
+    CHECK_EQ(oa_go(kind == 0  ? own_thread
+                   : kind < 8 ? blocking
+                              : caller,
+                   oa_val(value), .drop = drop, .delay = delay, .group = group, .task = task,
+                   .pinned = kind == 0, .block = kind > 0 && kind < 8),
              0);
 }
 
