@@ -111,6 +111,21 @@ oai_task_t *stub_task(const char *name, void (*fn)(void *), void *arg)
     return task;
 }
 
+oai_task_t *stub_hosted_task(const char *name, void (*fn)(void *), void *arg)
+{
+    oai_task_t *task = stub_task(name, fn, arg);
+    int thread = parked_of(task)->thread;
+    run_as(thread, NULL, false);
+    seats[thread].hosted = task;
+    atomic_init(&task->flags, OAI_TASK_HOSTED);
+    return task;
+}
+
+void stub_host(oai_task_t *hosted)
+{
+    seats[model_self()].hosted = hosted;
+}
+
 void stub_pool(int count)
 {
     oai_task_pool_t *pool = &stub_coord.tasks;
