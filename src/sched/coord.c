@@ -391,13 +391,14 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
 
 // ---- Shut down ------------------------------------------------------------------------------------
 
-// Drops what is delayed, cancels every task and breaks every wait that may be broken. What is queued
+// Drops what is delayed or waits for a thread, cancels every task and breaks every wait that may be broken. What is queued
 // and has not begun is dropped when its turn comes, or, at the latest, its first wait is broken: for
 // a task that was being made while this went by had its flags written over.
 static void cancel_all(oa_coord_t *coord)
 {
     for (int i = 0; i < coord->workers; i++)
         oai_tasks_drop(oai_timers_close(&coord->shards[i]));
+    oai_tasks_drop(oai_pool_withdraw_all(&coord->pool));
     // Who has taken a slot before this is in the sweep; who takes one later sees the state.
     oai_lock(&coord->tasks.lock);
     oai_unlock(&coord->tasks.lock);

@@ -41,6 +41,7 @@ enum {
     // It runs on a thread that is no worker: in a blocking or pinned task constant, as those below; in
     // others by that thread, while it runs the function of their oa_block().
     OAI_TASK_HOSTED = 1u << 7,
+    OAI_TASK_QUEUED = 1u << 27, // it waits for a thread of the pool: under the pool's lock
     // Constant after its making, the next three after its spawn.
     OAI_TASK_CLASS_SHIFT = 8, // six bits: the size class of its stack, plus one; 0: the default
     OAI_TASK_CLASS_MASK = 63u << 8,

@@ -22,6 +22,7 @@
 #include <stdio.h>
 
 #include "sched/internal.h"
+#include "sched/sched.h"
 
 enum {
     DEFAULT_MOST = 64,
@@ -57,6 +58,30 @@ void oai_pool_init(oai_pool_t *pool, int most)
 static oai_task_t *task_of(oai_link_t *link)
 {
     return oai_container(link, oai_task_t, fresh.job.link);
+}
+
+// Under the lock: a task is taken out of a list, or put into one unless it has been cancelled (false).
+// Relaxed, both: the lock publishes it. A canceller that sets its flag sees this one or is seen here;
+// one that sets the state takes what is queued afterwards, under the lock.
+static void clear_queued(oai_task_t *task)
+{
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_QUEUED, memory_order_relaxed);
+}
+
+static bool set_queued(oai_task_t *task)
+{
+    atomic_fetch_or_explicit(&task->flags, OAI_TASK_QUEUED, memory_order_relaxed);
+    bool dropped = oai_task_dropped(task);
+    if (dropped)
+        clear_queued(task);
+    return !dropped;
+}
+
+// A task that is nobody else's is not to begin.
+static void drop(oai_task_t *task)
+{
+    task->next = NULL;
+    oai_tasks_drop(task);
 }
 
 // ---- A thread's work ------------------------------------------------------------------------------
@@ -102,8 +127,10 @@ static oai_job_t *take(oai_pool_t *pool)
     oai_link_t *link;
     while ((link = oai_list_pop(&pool->jobs)) != NULL) {
         oai_job_t *job = oai_container(link, oai_job_t, link);
-        if (!job->call)
+        if (!job->call) {
+            clear_queued(task_of(link));
             return job;
+        }
         call_t *call = oai_container(job, call_t, job);
         call->wait.linked = false;
         // Else it was cancelled, and its task is on its way or will be in a moment.
@@ -265,8 +292,9 @@ static _Atomic uint32_t *put(oai_pool_t *pool, oai_job_t *job)
     return rouse(pool);
 }
 
-// Puts a job and sees to it that a thread comes for it; when it is put it may be over at once. An
-// error: there is no thread and none can be made, the job was not put; not if it `must` be.
+// Puts a job and sees to it that a thread comes for it; when it is put it may be over at once.
+// -ECANCELED: it is a task that is not to begin. Another error: there is no thread and none can be
+// made; not if the job `must` be put.
 static int submit(oa_coord_t *coord, oai_job_t *job, bool must)
 {
     oai_pool_t *pool = &coord->pool;
@@ -281,31 +309,52 @@ static int submit(oa_coord_t *coord, oai_job_t *job, bool must)
         if (err)
             pool->threads--;
     }
-    bool refused = err && !must && pool->threads == 0;
-    _Atomic uint32_t *futex = refused ? NULL : put(pool, job);
-    bool stuck = err && !(refused && oai_list_empty(&pool->jobs));
+    int result = err && !must && pool->threads == 0 ? err : 0;
+    _Atomic uint32_t *futex = NULL;
+    if (!result && !job->call && !set_queued(task_of(&job->link)))
+        result = -ECANCELED;
+    if (!result)
+        futex = put(pool, job);
+    bool stuck = err && !oai_list_empty(&pool->jobs);
     oai_unlock(&pool->lock);
     if (futex)
         oai_os.futex_wake(futex, 1);
     if (stuck)
         retry_later(coord);
-    return refused ? err : 0;
+    return result;
+}
+
+// No thread can be made for a pinned task now: it waits, or it is not to begin (-ECANCELED).
+static int wait_pinned(oai_pool_t *pool, oai_task_t *task)
+{
+    oai_lock(&pool->lock);
+    bool waits = set_queued(task);
+    if (waits)
+        oai_list_append(&pool->pinned, &task->fresh.job.link);
+    oai_unlock(&pool->lock);
+    return waits ? 0 : -ECANCELED;
+}
+
+static int start_pinned(oa_coord_t *coord, oai_task_t *task, bool must)
+{
+    int err = start_host(coord, task);
+    if (!err || !must)
+        return err;
+    err = wait_pinned(&coord->pool, task);
+    retry_later(coord);
+    return err;
 }
 
 static int start_task(oa_coord_t *coord, oai_task_t *task, bool must)
 {
-    oai_pool_t *pool = &coord->pool;
     oai_sync_release(task);
     task->fresh.job.call = false;
-    if (!(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_PINNED))
-        return submit(coord, &task->fresh.job, must);
-    int err = start_host(coord, task);
-    if (!err || !must)
+    // Relaxed: constant by now.
+    bool pinned = (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_PINNED) != 0;
+    int err = pinned ? start_pinned(coord, task, must) : submit(coord, &task->fresh.job, must);
+    if (err != -ECANCELED)
         return err;
-    oai_lock(&pool->lock);
-    oai_list_append(&pool->pinned, &task->fresh.job.link);
-    oai_unlock(&pool->lock);
-    retry_later(coord);
+    drop(task);
     return 0;
 }
 
@@ -319,41 +368,33 @@ void oai_pool_host(oa_coord_t *coord, oai_task_t *task)
     start_task(coord, task, true);
 }
 
-// Drops the tasks of a list that are not to begin, now that there is no thread to do it.
-static void drop_cancelled(oai_pool_t *pool, oai_list_t *list)
-{
-    oai_list_t dropped = {NULL, NULL};
-    oai_lock(&pool->lock);
-    for (oai_link_t *link = list->head, *next; link; link = next) {
-        next = link->next;
-        if (oai_container(link, oai_job_t, link)->call || !oai_task_dropped(task_of(link)))
-            continue;
-        oai_list_remove(list, link);
-        oai_list_append(&dropped, link);
-    }
-    oai_unlock(&pool->lock);
-    oai_link_t *link;
-    while ((link = oai_list_pop(&dropped)) != NULL)
-        oai_task_discard(task_of(link), NULL);
-}
-
-// One thread more, for a pinned task or else for the pool, if one is wanted. *more: another one may
-// be.
-static int make_wanted(oa_coord_t *coord, bool *more)
+// One thread more for a pinned task, or for the pool, if one is wanted. *more: another one may be.
+static int make_pinned(oa_coord_t *coord, bool *more)
 {
     oai_pool_t *pool = &coord->pool;
     oai_lock(&pool->lock);
     oai_link_t *link = oai_list_pop(&pool->pinned);
-    bool grow = !link && !oai_list_empty(&pool->jobs) && pool->threads < pool->most;
-    pool->threads += grow;
+    if (link)
+        clear_queued(task_of(link));
     oai_unlock(&pool->lock);
-    *more = link || grow;
-    int err = *more ? start_host(coord, link ? task_of(link) : NULL) : 0;
+    *more = link != NULL;
+    int err = link ? start_host(coord, task_of(link)) : 0;
+    if (err && wait_pinned(pool, task_of(link)) != 0)
+        drop(task_of(link));
+    return err;
+}
+
+static int make_pooled(oa_coord_t *coord, bool *more)
+{
+    oai_pool_t *pool = &coord->pool;
+    oai_lock(&pool->lock);
+    *more = !oai_list_empty(&pool->jobs) && pool->threads < pool->most;
+    pool->threads += *more;
+    oai_unlock(&pool->lock);
+    int err = *more ? start_host(coord, NULL) : 0;
     if (err) {
         oai_lock(&pool->lock);
-        if (link)
-            oai_list_prepend(&pool->pinned, link);
-        pool->threads -= grow;
+        pool->threads--;
         oai_unlock(&pool->lock);
     }
     return err;
@@ -367,12 +408,52 @@ void oai_pool_retry(oa_coord_t *coord)
     oai_lock(&pool->lock);
     pool->retrying = false; // what is put from here on is tried again anew
     oai_unlock(&pool->lock);
-    drop_cancelled(pool, &pool->pinned);
-    drop_cancelled(pool, &pool->jobs);
     while (more && !err)
-        err = make_wanted(coord, &more);
+        err = make_pinned(coord, &more);
+    for (more = true; more && !err;)
+        err = make_pooled(coord, &more);
     if (err)
         retry_later(coord);
+}
+
+// ---- Cancelled before it has begun ----------------------------------------------------------------
+
+bool oai_pool_withdraw(oai_pool_t *pool, oai_task_t *task)
+{
+    oai_lock(&pool->lock);
+    // Relaxed: the flag changes under this lock.
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    bool queued = (flags & OAI_TASK_QUEUED) != 0;
+    if (queued) {
+        oai_list_remove(flags & OAI_TASK_PINNED ? &pool->pinned : &pool->jobs,
+                        &task->fresh.job.link);
+        clear_queued(task);
+    }
+    oai_unlock(&pool->lock);
+    return queued;
+}
+
+// Under the lock: moves the tasks of a list to a chain. The calls are broken as any wait.
+static oai_task_t *take_tasks(oai_list_t *list, oai_task_t *chain)
+{
+    for (oai_link_t *link = list->head, *next; link; link = next) {
+        next = link->next;
+        if (oai_container(link, oai_job_t, link)->call)
+            continue;
+        oai_list_remove(list, link);
+        clear_queued(task_of(link));
+        task_of(link)->next = chain;
+        chain = task_of(link);
+    }
+    return chain;
+}
+
+oai_task_t *oai_pool_withdraw_all(oai_pool_t *pool)
+{
+    oai_lock(&pool->lock);
+    oai_task_t *chain = take_tasks(&pool->jobs, take_tasks(&pool->pinned, NULL));
+    oai_unlock(&pool->lock);
+    return chain;
 }
 
 // ---- oa_block ---------------------------------------------------------------------------------------

@@ -383,7 +383,8 @@ int oa_detach(oa_task_t *handle)
 
 // ---- Cancelled ----------------------------------------------------------------------------------
 
-// Cancels a task that is pinned. True: it was delayed and shall never run; it is the caller's now.
+// Cancels a task that is pinned. True: it was delayed, or waited for a thread, and shall never run; it
+// is the caller's now.
 static bool cancel(oai_task_t *task)
 {
     // Seq_cst: the canceller's store of the pair told in wait.c.
@@ -392,6 +393,8 @@ static bool cancel(oai_task_t *task)
     unsigned index = (flags & OAI_TASK_SHARD_MASK) >> OAI_TASK_SHARD_SHIFT;
     oai_timers_t *shard = &oai_task_coord(task)->shards[index];
     if ((flags & OAI_TASK_DELAYED) && oai_timers_undelay(shard, task))
+        return true;
+    if ((flags & OAI_TASK_QUEUED) && oai_pool_withdraw(&oai_task_coord(task)->pool, task))
         return true;
     oai_wait_break_cancelled(task);
     return false;

@@ -64,9 +64,10 @@ static void fifo(void *arg)
         if (i == 5)
             CHECK_EQ(HOST(step, NULL, .task = &dropped_task, .drop = drop), 0);
     }
-    CHECK_EQ(oa_cancel(dropped_task), 0); // it has not begun and never will
-    CHECK_EQ(oa_sem_release(&sem), 0);
+    CHECK_EQ(oa_cancel(dropped_task), 0); // it has not begun and never will, and is dropped at once
+    CHECK_EQ(atomic_load(&dropped), 1);
     join(dropped_task);
+    CHECK_EQ(oa_sem_release(&sem), 0);
     CHECK_EQ(oa_wait(coord), 0);
     CHECK_EQ(atomic_load(&steps), MANY);
     CHECK_EQ(atomic_load(&dropped), 1);

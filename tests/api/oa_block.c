@@ -236,7 +236,7 @@ static void cancel_before(int how)
     atomic_store(&begun, 0);
     CHECK_EQ(oa_start(&coord, nothing, .max_workers = 1 + how % 2, .max_blocking = 1), 0);
     CHECK_EQ(oa_go(occupy, NULL, .coord = coord, .block = 1), 0);
-    UNTIL(atomic_load(&begun) == 1);
+    UNTIL(parks() == 1);
     uint64_t before = parks();
     CHECK_EQ(oa_go(block_cancelled, NULL, .coord = coord, .task = &task, .group = &group), 0);
     UNTIL(parks() > before);
@@ -268,7 +268,7 @@ static void shut_down(int workers)
     atomic_store(&begun, 0);
     CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers, .max_blocking = 1), 0);
     CHECK_EQ(oa_go(occupy_shut, NULL, .coord = coord, .block = 1), 0);
-    UNTIL(atomic_load(&begun) == 1);
+    UNTIL(parks() == 1);
     uint64_t before = parks();
     for (int i = 0; i < 3; i++)
         CHECK_EQ(oa_go(block_cancelled, NULL, .coord = coord), 0);

@@ -48,6 +48,19 @@ int oai_pool_start(oa_coord_t *coord, oai_task_t *task)
     return 0;
 }
 
+bool oai_pool_withdraw(oai_pool_t *pool, oai_task_t *task)
+{
+    (void)pool;
+    (void)task;
+    return false;
+}
+
+oai_task_t *oai_pool_withdraw_all(oai_pool_t *pool)
+{
+    (void)pool;
+    return NULL;
+}
+
 void oai_pool_close(oai_pool_t *pool)
 {
     (void)pool;
