@@ -31,13 +31,13 @@ enum {
 static const int64_t IDLE_TIME = 10 * OA_SECOND;
 
 typedef struct oai_host {
-    oai_link_t link;        // in `idle`: under the pool's lock
-    bool idle;              // it is there: under the same lock
-    _Atomic uint32_t woken; // the futex on which it sleeps while idle. 1 under the same lock
-    _Atomic bool known;     // `thread` has been written by who made it. Release, acquire
-    oai_os_thread_t thread;
-    oa_coord_t *coord;  // constant, as the next
-    oai_task_t *pinned; // the task that has this thread to itself; NULL: a thread of the pool
+    oai_link_t link; // in `idle`: under the pool's lock
+    bool idle;       // it is there: under the same lock
+    // The futex on which it sleeps until it is 1: while idle, written under the lock, and before it begins.
+    _Atomic uint32_t woken;
+    oai_os_thread_t thread; // written by who made it, before it lets it go
+    oa_coord_t *coord;      // constant, as the next
+    oai_task_t *pinned;     // the task that has this thread to itself; NULL: a thread of the pool
 } host_t;
 
 // One oa_block().
@@ -187,12 +187,8 @@ static void serve(oai_pool_t *pool, host_t *host)
 
 static void join(host_t *host)
 {
-    unsigned rounds = 0;
     if (!host)
         return;
-    // Acquire: pairs with the release in start_host().
-    while (!atomic_load_explicit(&host->known, memory_order_acquire))
-        oai_lock_pause(&rounds);
     oai_os.thread_join(host->thread);
     oai_os.free(host);
 }
@@ -203,6 +199,9 @@ static void host_main(void *arg)
     oa_coord_t *coord = host->coord;
     oai_pool_t *pool = &coord->pool;
     oai_fpctl_default(); // inherited from who made the thread
+    // Acquire: pairs with the release in let_go().
+    while (atomic_load_explicit(&host->woken, memory_order_acquire) == 0)
+        oai_os.futex_wait(&host->woken, 0, OAI_OS_FOREVER);
     if (host->pinned)
         run_task(host->pinned);
     else
@@ -217,8 +216,17 @@ static void host_main(void *arg)
 
 // ---- Threads are made -----------------------------------------------------------------------------
 
-// Makes a thread for a pinned task, or (NULL) one of the pool, which is counted already.
-static int start_host(oa_coord_t *coord, oai_task_t *pinned)
+// A thread that was made begins, and may be gone.
+static void let_go(host_t *host)
+{
+    // Release: pairs with the acquire in host_main(): `thread`.
+    atomic_store_explicit(&host->woken, 1, memory_order_release);
+    oai_os.futex_wake(&host->woken, 1);
+}
+
+// Makes a thread for a pinned task, or (NULL) one of the pool, which is counted already. It waits to
+// be let go: else one of the pool might find no job yet, idle and retire before there is one.
+static int make_host(oa_coord_t *coord, oai_task_t *pinned, host_t **out)
 {
     host_t *host = oai_os.alloc(sizeof *host);
     if (!host)
@@ -242,9 +250,17 @@ static int start_host(oa_coord_t *coord, oai_task_t *pinned)
         oai_coord_leave(coord);
         return err;
     }
-    // Release: pairs with the acquire in join(), after which the host is gone.
-    atomic_store_explicit(&host->known, true, memory_order_release);
+    *out = host;
     return 0;
+}
+
+static int start_host(oa_coord_t *coord, oai_task_t *pinned)
+{
+    host_t *host;
+    int err = make_host(coord, pinned, &host);
+    if (!err)
+        let_go(host);
+    return err;
 }
 
 // A thread could not be made that something waits for.
@@ -280,8 +296,8 @@ static _Atomic uint32_t *rouse(oai_pool_t *pool)
     return &host->woken;
 }
 
-// Under the lock: queues a job; returns as above.
-static _Atomic uint32_t *put(oai_pool_t *pool, oai_job_t *job)
+// Under the lock: queues a job.
+static void put(oai_pool_t *pool, oai_job_t *job)
 {
     if (job->call) {
         call_t *call = oai_container(job, call_t, job);
@@ -289,7 +305,6 @@ static _Atomic uint32_t *put(oai_pool_t *pool, oai_job_t *job)
         call->wait.linked = true;
     }
     oai_list_append(&pool->jobs, &job->link);
-    return rouse(pool);
 }
 
 // Puts a job and sees to it that a thread comes for it; when it is put it may be over at once.
@@ -298,13 +313,14 @@ static _Atomic uint32_t *put(oai_pool_t *pool, oai_job_t *job)
 static int submit(oa_coord_t *coord, oai_job_t *job, bool must)
 {
     oai_pool_t *pool = &coord->pool;
+    host_t *host = NULL;
     int err = 0;
     oai_lock(&pool->lock);
     bool grow = oai_list_empty(&pool->idle) && pool->threads < pool->most;
     if (grow) {
         pool->threads++;
         oai_unlock(&pool->lock);
-        err = start_host(coord, NULL);
+        err = make_host(coord, NULL, &host);
         oai_lock(&pool->lock);
         if (err)
             pool->threads--;
@@ -314,9 +330,13 @@ static int submit(oa_coord_t *coord, oai_job_t *job, bool must)
     if (!result && !job->call && !set_queued(task_of(&job->link)))
         result = -ECANCELED;
     if (!result)
-        futex = put(pool, job);
+        put(pool, job);
+    if (!result && !host)
+        futex = rouse(pool);
     bool stuck = err && !oai_list_empty(&pool->jobs);
     oai_unlock(&pool->lock);
+    if (host)
+        let_go(host);
     if (futex)
         oai_os.futex_wake(futex, 1);
     if (stuck)

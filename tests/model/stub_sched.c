@@ -121,7 +121,7 @@ oai_task_t *stub_hosted_task(const char *name, void (*fn)(void *), void *arg)
     return task;
 }
 
-void stub_host(oai_task_t *hosted)
+void oai_host_set(oai_task_t *hosted)
 {
     seats[model_self()].hosted = hosted;
 }

@@ -27,9 +27,8 @@ void stub_reset(void);
 // A model thread that is a task: the next of the slab.
 oai_task_t *stub_task(const char *name, void (*fn)(void *), void *arg);
 
-// The same for a hosted task; and the calling plain thread hosts a task from now on, or none (NULL).
+// The same for a hosted task.
 oai_task_t *stub_hosted_task(const char *name, void (*fn)(void *), void *arg);
-void stub_host(oai_task_t *hosted);
 
 // A slot of the slab.
 oai_task_t *stub_slot(int index);

@@ -422,11 +422,11 @@ static void lender(void *unused)
     if (!wait)
         return;
     oai_wait_lend(wait);
-    stub_host(task);
+    oai_host_set(task);
     *(int *)wait->data = VALUE;
     wait->result = RESULT;
     saw(event_wait(&second, true, OA_FOREVER), WOKEN_2);
-    stub_host(NULL);
+    oai_host_set(NULL);
     oai_wait_give_back(task);
 }
 
