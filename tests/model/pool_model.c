@@ -319,6 +319,15 @@ static void block(void)
     model_thread("cancels", cancels_caller, NULL);
 }
 
+// The cancelled call stands before a task, or behind it.
+static void block_beside(void)
+{
+    reset(1, 0);
+    caller = stub_task("caller", blocks, NULL);
+    model_thread("puts", puts_first, NULL);
+    model_thread("cancels", cancels_caller, NULL);
+}
+
 MODEL(one_thread, one_thread, both, .bound = 2, .stale = 1, .must_see = 1 << RAN_BOTH);
 MODEL(two_put, two_put, both, .bound = 2, .stale = 1, .must_see = 1 << RAN_BOTH);
 MODEL(two_threads, two_threads, both, .bound = 2, .stale = 1, .must_see = 1 << RAN_BOTH);
@@ -331,3 +340,5 @@ MODEL(failing_pinned, failing_pinned, both, .bound = 1, .stale = 1,
       .must_see = 1 << RAN_BOTH | 1 << DROPPED | 1 << RETRIED);
 MODEL(block, block, none, .bound = 2, .stale = 1,
       .must_see = 1 << CALLED | 1 << NOT_CALLED | 1 << FAILED);
+MODEL(block_beside, block_beside, first, .bound = 1, .stale = 1,
+      .must_see = 1 << CALLED | 1 << NOT_CALLED);
