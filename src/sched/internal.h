@@ -21,6 +21,7 @@
 #include "os/os.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
+#include "sched/pool.h"
 #include "sched/runq.h"
 #include "sched/self.h"
 #include "sched/slab.h"
@@ -39,12 +40,17 @@ enum {
     OAI_TASK_NAMED = 1u << 3,     // a handle was given out: by the task itself, or at its making
     OAI_TASK_OWN = 1u << 15,      // its record, told in own.h, is there: by the task itself
     OAI_TASK_HELD = 1u << 29,     // has not passed all its gates: by whoever has it, before it runs
+    // It runs on a thread that is no worker: in a blocking or pinned task constant, as those below; in
+    // others by that thread, while it runs the function of their oa_block().
+    OAI_TASK_HOSTED = 1u << 7,
+    OAI_TASK_QUEUED = 1u << 30, // it waits for a thread of the pool: under the pool's lock
     // Constant after its making.
-    OAI_TASK_INLINE = 1u << 4, // the argument is a copy that stands in `bytes`
-    OAI_TASK_EXTRA = 1u << 5,  // `extra` is there
-    OAI_TASK_GROUPED = 1u << 6,
     OAI_TASK_CLASS_SHIFT = 8, // six bits: the size class of its stack, plus one; 0: the default
     OAI_TASK_CLASS_MASK = 63u << 8,
+    OAI_TASK_PINNED = 1u << 14, // HOSTED, by a thread that it does not share
+    OAI_TASK_INLINE = 1u << 4,  // the argument is a copy that stands in `bytes`
+    OAI_TASK_EXTRA = 1u << 5,   // `extra` is there
+    OAI_TASK_GROUPED = 1u << 6,
     OAI_TASK_SHARD_SHIFT = 16, // ten bits: the timer shard of a delayed task
     OAI_TASK_SHARD_MASK = 1023u << 16,
     OAI_TASK_GATED = 1u << 26,    // `gates` is there
@@ -76,14 +82,20 @@ struct oai_task {
     union {
         oai_context_t context;
         struct {
-            oai_timer_t timer; // while it is delayed: under the shard's lock
+            union {
+                oai_timer_t timer; // while it is delayed: under the shard's lock
+                oai_job_t job;     // while it waits for a thread of the pool: under its lock
+            };
             oa_fn *fn;
         } fresh;
     };
     // Which wait this is, and how far it has come: told in wait.c.
     _Atomic uint64_t word;
-    void *arg;          // given to fn
-    oai_task_t *next;   // in the injection queue or a chain: its owner's
+    void *arg; // given to fn
+    union {
+        oai_task_t *next;       // in the injection queue or a chain: its owner's
+        _Atomic uint32_t futex; // of a hosted task, which is in no queue: told in wait.c
+    };
     oai_stack_t *stack; // NULL until it first waits; written by who leaves it
     // Constant after its making.
     uint64_t id;
@@ -164,6 +176,9 @@ oa_task_t *oai_task_handle(oai_task_t *task);
 // A delayed task, taken out of its shard, or any that is not to begin: calls its drop and ends it.
 void oai_task_discard(oai_task_t *task, oai_worker_t *worker);
 
+// Whether a task that has not begun is not to.
+bool oai_task_dropped(oai_task_t *task);
+
 static inline oa_coord_t *oai_task_coord(const oai_task_t *task)
 {
     return oai_slab_of(task)->coord;
@@ -207,6 +222,14 @@ void oai_wait_saved(oai_task_t *task);
 uint64_t oai_wait_next(oai_task_t *task);
 void oai_wait_held(oai_task_t *task, uint64_t word);
 int oai_wait_outcome(oai_task_t *task);
+// Whether a task that waits was cancelled, so that the canceller or the task itself breaks the wait or
+// has done so; not if the wait cannot be broken.
+bool oai_wait_doomed(const oai_wait_t *wait);
+
+// The caller has claimed a task's wait and hosts the task meanwhile. lend: returns when the task has
+// parked; from then on it may begin other waits as the task. give_back: the task goes on, woken.
+void oai_wait_lend(oai_wait_t *wait);
+void oai_wait_give_back(oai_task_t *task);
 
 // ---- A worker ----------------------------------------------------------------------------------
 
@@ -260,7 +283,7 @@ struct oai_worker {
 static inline oai_task_t *oai_current(void)
 {
     oai_worker_t *worker = oai_self();
-    return worker ? worker->current : NULL;
+    return OAI_LIKELY(worker) ? worker->current : oai_hosted();
 }
 
 // The loop of a worker, and its cold half: a task to run, or NULL when the coordinator has ended.
@@ -319,14 +342,15 @@ struct oa_coord {
     oai_timers_t *shards; // as many as workers
     oai_task_pool_t tasks;
     oai_stack_pool_t stacks;
+    oai_pool_t pool;
     _Atomic uint32_t next_shard; // for delayed tasks from outside
     oai_worker_t *worker;        // an array
     // Who waits for `users` to become 0: under the injection queue's lock.
     oai_wait_t *waiter;
     oai_list_t dormants; // of oai_dormant_t: under the same lock
-    // Threads that may still touch the coordinator: workers that have not left their loop, and
-    // others inside of a call, which came in while a task kept it alive; but not the waiter. Under the
-    // same lock.
+    // Threads that may still touch the coordinator: workers that have not left their loop, threads of
+    // the pool and of pinned tasks that have not joined the one before, and others inside of a call,
+    // which came in while a task kept it alive; but not the waiter. Under the same lock.
     int users;
     _Atomic int kept; // tasks for oai_task_abandon()
     size_t map_size;  // of this struct and the arrays behind it
@@ -340,11 +364,12 @@ bool oai_coord_try_end(oa_coord_t *coord);
 void oai_coord_enter(oa_coord_t *coord);
 void oai_coord_leave(oa_coord_t *coord);
 
-// As enter, and counts a new task that no worker spawns. False: none is taken any more, nothing was
-// done. `inside`: one that is taken while the coordinator drains.
+// As enter, and counts a new task that no worker spawns. `inside`: one that is taken while the
+// coordinator drains. False: no more are taken, nothing was done.
 bool oai_coord_admit(oa_coord_t *coord, bool inside);
 
-// Counts a new task that a worker of the coordinator spawns, or (NULL) admits one from outside.
+// Counts a new task that a worker of the coordinator spawns, or (NULL) admits one of another thread;
+// what a hosted task of the coordinator spawns is from inside.
 bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside);
 
 // Ids for tasks, `count` of them, never given out before: the first.

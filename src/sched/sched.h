@@ -52,8 +52,9 @@ void oai_coord_stats(oa_coord_t *coord, oa_stats_t *out);
 int oai_group_enter(oa_group_t *group, oai_link_t *member);
 void oai_group_leave(oa_group_t *group, oai_link_t *member);
 
-// Cancels the task that is this member, under the group's lock. If it was delayed and shall never
-// run it is put before `chain`, to be dropped by oai_tasks_drop() when the lock is released.
+// Cancels the task that is this member, under the group's lock. If it was delayed, or waited for a
+// thread, and shall never run it is put before `chain`, to be dropped by oai_tasks_drop() when the
+// lock is released.
 struct oai_task *oai_member_cancel(oai_link_t *member, struct oai_task *chain);
 void oai_tasks_drop(struct oai_task *chain);
 

@@ -48,6 +48,8 @@ static int check(const oa_spec_t *spec)
 {
     if ((spec->copy && !spec->arg) || spec->delay < 0)
         return -EINVAL;
+    if (spec->block && (spec->pinned || spec->stack))
+        return -EINVAL;
     if (spec->stack && !oai_stack_size_ok(spec->stack))
         return -EINVAL;
     return oai_gates_valid(spec) ? 0 : -EINVAL;
@@ -59,7 +61,8 @@ static inline bool is_bare(const oa_spec_t *spec)
     uintptr_t any = (uintptr_t)spec->drop | (uintptr_t)spec->name | (uintptr_t)spec->task |
                     (uintptr_t)spec->group | (uintptr_t)spec->latch | (uintptr_t)spec->cb |
                     (uintptr_t)spec->bp | (uintptr_t)spec->sem | (uintptr_t)spec->acq;
-    return OAI_LIKELY((any | spec->copy | spec->stack | (uint64_t)spec->delay) == 0);
+    unsigned hosted = (unsigned)spec->block | (unsigned)spec->pinned;
+    return OAI_LIKELY((any | hosted | spec->copy | spec->stack | (uint64_t)spec->delay) == 0);
 }
 
 static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
@@ -102,7 +105,8 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     bool held = atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HELD;
     int err = held ? oai_gates_pass(task, false) : 0;
     if (err == 0)
-        return queue(task, coord, worker);
+        return spec->block || spec->pinned ? oai_pool_start(coord, task)
+                                           : queue(task, coord, worker);
     if (err == -EINPROGRESS)
         return 0;
     if (oai_gates_tell(spec))
@@ -114,7 +118,7 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
 bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside)
 {
     if (!worker)
-        return oai_coord_admit(coord, inside);
+        return oai_coord_admit(coord, inside || oa_coord() == coord);
     // Relaxed: who spawns in the same instant is cancelled anyway.
     if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING))
         return false;
@@ -156,7 +160,7 @@ static int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *w
 static int go(const oa_spec_t *spec)
 {
     oai_worker_t *worker = oai_self();
-    oa_coord_t *coord = spec->coord ? spec->coord : worker ? worker->coord : NULL;
+    oa_coord_t *coord = spec->coord ? spec->coord : worker ? worker->coord : oa_coord();
     if (!coord)
         return refuse(spec, -EPERM);
     bool bare = is_bare(spec);

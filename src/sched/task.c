@@ -187,8 +187,13 @@ static __attribute__((noinline)) bool make_options(oai_task_t *task, const oa_sp
         return false;
     if (spec->group)
         *flags |= OAI_TASK_GROUPED;
-    if (spec->stack && oai_stack_class(spec->stack) != oai_task_coord(task)->stack_class)
+    const oa_coord_t *coord = oai_task_coord(task);
+    if (spec->stack && (spec->pinned || oai_stack_class(spec->stack) != coord->stack_class))
         *flags |= (oai_stack_class(spec->stack) + 1) << OAI_TASK_CLASS_SHIFT;
+    if (spec->block || spec->pinned)
+        *flags |= OAI_TASK_HOSTED;
+    if (spec->pinned)
+        *flags |= OAI_TASK_PINNED;
     if (spec->task) {
         *flags |= OAI_TASK_NAMED;
         // Relaxed: a slot that is free is nobody else's.
@@ -510,8 +515,8 @@ int oa_detach(oa_task_t *handle)
 
 // ---- Cancelled ----------------------------------------------------------------------------------
 
-// Cancels a task that is pinned. True: it was delayed and shall never run, or is a consumer that
-// rested; it is the caller's now, to be discarded.
+// Cancels a task that is pinned. True: it was delayed, or waited for a thread, and shall never run, or is
+// a consumer that rested; it is the caller's now, to be discarded.
 static bool cancel(oai_task_t *task)
 {
     // Seq_cst: the canceller's store of the pair told in wait.c.
@@ -522,6 +527,8 @@ static bool cancel(oai_task_t *task)
     unsigned index = (flags & OAI_TASK_SHARD_MASK) >> OAI_TASK_SHARD_SHIFT;
     oai_timers_t *shard = &oai_task_coord(task)->shards[index];
     if ((flags & OAI_TASK_DELAYED) && oai_timers_undelay(shard, task))
+        return true;
+    if ((flags & OAI_TASK_QUEUED) && oai_pool_withdraw(&oai_task_coord(task)->pool, task))
         return true;
     oai_wait_break_cancelled(task);
     return false;
@@ -557,14 +564,18 @@ void oai_task_cancel_any(oai_task_t *task)
     oai_wait_break_cancelled(task);
 }
 
+bool oai_task_dropped(oai_task_t *task)
+{
+    // Relaxed, both: whoever has to be sure waits.
+    return (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
+           atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
+               OAI_CANCELLING;
+}
+
 bool oa_cancelled(void)
 {
     oai_task_t *task = oai_current();
-    // Relaxed, both: whoever has to be sure waits.
-    return task &&
-           ((atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
-            atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
-                OAI_CANCELLING);
+    return task && oai_task_dropped(task);
 }
 
 bool oa_shield(bool on)

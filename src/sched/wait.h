@@ -36,7 +36,7 @@ typedef struct oai_wait {
     oai_link_t link;       // in the object's list: under the object's lock. Free to use for whoever
                            //   has claimed the wait, until ready
     struct oai_task *task; // who waits; NULL: a plain thread. Constant after begin
-    uint64_t word;         // what the wait word is while nobody has claimed this wait: since link
+    uint64_t word;         // what the wait word is while nobody has claimed this wait: since arm
     void *data;            // where the element is or goes: written before it is linked
     int result;            // written by the waker between claim and ready; before that free to use
     bool breakable;        // a cancel breaks it. Constant after begin

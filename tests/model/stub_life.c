@@ -165,3 +165,11 @@ void stub_life_over(void)
         model_assert((atomic_load_explicit(&stub_slot(i)->ticket, memory_order_relaxed) &
                       ((1u << OAI_TICKET_SHIFT) - 1)) == 0);
 }
+
+bool oai_pool_withdraw(oai_pool_t *pool, oai_task_t *task)
+{
+    (void)pool;
+    (void)task;
+    model_fail("no pool here");
+    return false;
+}
