@@ -64,7 +64,7 @@ static inline int check(const oa_spec_t *spec, bool is_special)
 {
     if (spec->copy && !spec->arg)
         return -EINVAL;
-    return OAI_LIKELY(!is_special) ? 0 : check_special(spec);
+    return is_special ? check_special(spec) : 0;
 }
 
 static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
@@ -119,7 +119,7 @@ static __attribute__((noinline)) int start_special(oai_task_t *task, oa_coord_t 
 static inline int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker,
                         const oa_spec_t *spec, bool is_special)
 {
-    if (OAI_UNLIKELY(is_special)) {
+    if (is_special) {
         int err = start_special(task, coord, worker, spec);
         if (err)
             return err == -EINPROGRESS ? 0 : err;
@@ -148,8 +148,8 @@ static bool admit(oa_coord_t *coord, oai_worker_t *worker)
 }
 
 // A task of a coordinator that has admitted it.
-static inline int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *worker,
-                              bool is_special)
+OAI_ALWAYS_INLINE int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *worker,
+                                  bool is_special)
 {
     oai_task_t *task = oai_task_make(coord, worker, spec);
     if (OAI_UNLIKELY(!task)) {
@@ -168,13 +168,13 @@ static inline int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_work
     return OAI_LIKELY(err == 0) ? 0 : take_back(task, worker, spec, err);
 }
 
-static int go(const oa_spec_t *spec)
+// Compiled twice, so that who wants nothing special pays for one test.
+OAI_ALWAYS_INLINE int go(const oa_spec_t *spec, bool is_special)
 {
     oai_worker_t *worker = oai_self();
     oa_coord_t *coord = spec->coord ? spec->coord : worker ? worker->coord : oa_coord();
     if (!coord)
         return refuse(spec, -EPERM);
-    bool is_special = special(spec);
     int err = check(spec, is_special);
     if (OAI_UNLIKELY(err))
         return refuse(spec, err);
@@ -188,6 +188,11 @@ static int go(const oa_spec_t *spec)
     return err;
 }
 
+static __attribute__((noinline)) int go_special(const oa_spec_t *spec)
+{
+    return go(spec, true);
+}
+
 int oa_go_spec(const oa_spec_t *spec)
 {
     oa_spec_t known;
@@ -198,7 +203,7 @@ int oa_go_spec(const oa_spec_t *spec)
         spec = &known;
     }
     if (OAI_LIKELY(spec->fn))
-        return go(spec);
+        return OAI_LIKELY(!special(spec)) ? go(spec, false) : go_special(spec);
     if (spec->task)
         *spec->task = NULL;
     return -EINVAL;
