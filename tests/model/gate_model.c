@@ -198,11 +198,12 @@ static void no_permit(void)
     model_assert(sem.oa_private[0] == 0);
 }
 
-MODEL(sem_cancel, sem_cancel, one_permit, .bound = 2, .stale = 1, .leaks = true,
+MODEL(sem_cancel, sem_cancel, one_permit, .bound = 2, .stale = 1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN | 1 << DROPPED);
-MODEL(sem_spawn, sem_spawn, one_permit, .bound = 2, .stale = 1, .leaks = true,
+MODEL(sem_spawn, sem_spawn, one_permit, .bound = 2, .stale = 1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN);
-MODEL(cancel_only, cancel_only, no_permit, .bound = 2, .leaks = true, .must_see = 1 << DROPPED);
+MODEL(cancel_only, cancel_only, no_permit, .bound = 2, .runs = 4000, .leaks = true,
+      .must_see = 1 << DROPPED);
 
 // A shutdown's sweep, while the task is being made: its flags may be written over.
 static void shuts_down(void *unused)
@@ -222,7 +223,8 @@ static void shutdown(void)
     model_thread("shuts down", shuts_down, NULL);
 }
 
-MODEL(shutdown, shutdown, no_permit, .bound = 2, .leaks = true, .must_see = 1 << DROPPED);
+MODEL(shutdown, shutdown, no_permit, .bound = 2, .runs = 4000, .leaks = true,
+      .must_see = 1 << DROPPED);
 
 // ---- A mutex ----------------------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ static void added_three(void)
     model_assert(guarded == 3);
 }
 
-MODEL(mutex_two, mutex_two, added_three, .bound = 2, .stale = 1, .leaks = true,
+MODEL(mutex_two, mutex_two, added_three, .bound = 2, .stale = 1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN);
 
 // Cancelled behind one that is in.
@@ -267,7 +269,7 @@ static void mutex_cancel(void)
     model_thread("cancels", cancels, NULL);
 }
 
-MODEL(mutex_cancel, mutex_cancel, over, .bound = 2, .stale = 1, .leaks = true,
+MODEL(mutex_cancel, mutex_cancel, over, .bound = 2, .stale = 1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN | 1 << DROPPED);
 
 // One that was woken and gives up passes it on to a held one.
@@ -306,7 +308,7 @@ static void mutex_give_up(void)
     model_thread("spawns", spawns_by_mutex, NULL);
 }
 
-MODEL(mutex_give_up, mutex_give_up, over, .bound = 1, .stale = -1, .leaks = true,
+MODEL(mutex_give_up, mutex_give_up, over, .bound = 1, .stale = -1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN | 1 << CANCELLED);
 
 // ---- The others -----------------------------------------------------------------------------------
@@ -393,12 +395,13 @@ static void two_gates(void)
     model_thread("cancels", cancels, NULL);
 }
 
-MODEL(latch_cancel, latch_cancel, is_open, .bound = 2, .stale = 1, .leaks = true,
+MODEL(latch_cancel, latch_cancel, is_open, .bound = 2, .stale = 1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN | 1 << DROPPED);
-MODEL(barrier_cancel, barrier_cancel, over, .bound = 2, .stale = 1, .leaks = true,
+MODEL(barrier_cancel, barrier_cancel, over, .bound = 2, .stale = 1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN | 1 << DROPPED | 1 << TIMED_OUT | 1 << THROUGH);
-MODEL(bp_cancel, bp_cancel, over, .bound = 2, .stale = 1, .leaks = true,
+MODEL(bp_cancel, bp_cancel, over, .bound = 2, .stale = 1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN | 1 << DROPPED);
-MODEL(bp_spawn, bp_spawn, over, .bound = 2, .stale = 1, .leaks = true, .must_see = 1 << RAN);
-MODEL(two_gates, two_gates, one_permit, .bound = 1, .stale = 1, .leaks = true,
+MODEL(bp_spawn, bp_spawn, over, .bound = 2, .stale = 1, .runs = 4000, .leaks = true,
+      .must_see = 1 << RAN);
+MODEL(two_gates, two_gates, one_permit, .bound = 1, .stale = 1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN | 1 << DROPPED);
