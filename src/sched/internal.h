@@ -256,6 +256,14 @@ struct oa_coord {
     size_t map_size;  // of this struct and the arrays behind it
 };
 
+// The calling worker puts a ready task last; the injection queue takes what finds no memory for a
+// block.
+static inline void oai_worker_push_last(oai_worker_t *worker, oai_task_t *task)
+{
+    if (OAI_UNLIKELY(!oai_runq_push(&worker->queue, task)))
+        oai_inject_put(&worker->coord->inject, task);
+}
+
 // Whether the coordinator has ended; finds out whether it has just now.
 bool oai_coord_try_end(oa_coord_t *coord);
 
