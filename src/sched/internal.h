@@ -172,7 +172,8 @@ struct oai_worker {
     oai_task_t *pending; // to be run first by a fresh loop
     // Counters: written by the worker alone, read by anybody.
     _Atomic uint64_t dispatches, parks, steals;
-    // Tasks spawned and ended here. Release; pairs with the acquire in coord.c that finds the end.
+    // Tasks spawned and ended here. Ended: release; pairs with the acquire in coord.c that finds the
+    // end, and carries `spawned`.
     _Atomic uint64_t spawned, ended;
     oai_task_cache_t tasks;
     oai_stack_cache_t stacks;
