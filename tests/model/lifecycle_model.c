@@ -2,9 +2,10 @@
 // lifecycle_model.c - a coordinator from its start to its end: it ends exactly when no task is
 // left, a task from outside runs or is refused, and nobody touches it after oa_wait().
 //
-// Shipped: coord.c, task.c, spawn.c, wait.c, idle.c, inject.c, runq.c. Instead of worker.c a short
-// loop of the same calls (stub_worker.c). Two threads: complete to three preemptions with one stale
-// read; three: to two, of which the bigger ones are of interleavings alone; random runs go beyond.
+// Shipped: coord.c, task.c, spawn.c, ready.c, wait.c, idle.c, inject.c, runq.c. Instead of worker.c a
+// short loop of the same calls (stub_worker.c). Two threads: complete to three preemptions with one
+// stale read; three: to two, of which the bigger ones are of interleavings alone (three take four
+// million executions each); random runs go beyond. A lent thread is worker and waiter in one.
 #include "model.h"
 #include "sched/sched.h"
 #include "stub_coord.h"
@@ -37,14 +38,14 @@ static void drop(void *mine)
 
 static void parent(void *mine)
 {
-    leaf(mine);
     model_assert(oa_go(leaf, &ran[1]) == 0);
+    leaf(mine);
 }
 
 static void grandparent(void *mine)
 {
-    leaf(mine);
     model_assert(oa_go(parent, &ran[2]) == 0);
+    leaf(mine);
 }
 
 // ---- What is waited for -----------------------------------------------------------------------------
@@ -79,14 +80,17 @@ static void parks(void *mine)
             oai_unlock(&event_lock);
         }
     }
-    model_assert(err == -ECANCELED);
+    model_assert(err == -ECANCELED && oai_wait_cancelled());
     leaf(mine);
 }
 
+// A task that sees that all are cancelled spawns none any more.
 static void parent_of_parking(void *mine)
 {
     leaf(mine);
-    model_assert(oa_go(parks, &ran[1], .drop = drop) >= -ESHUTDOWN);
+    bool cancelled = atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING;
+    int err = oa_go(parks, &ran[1], .drop = drop);
+    model_assert(err == -ESHUTDOWN || (err == 0 && !cancelled));
 }
 
 // The rest of such a one, for that task that is parked from the beginning: the first.
@@ -193,6 +197,19 @@ static void family_ran(void)
 
 MODEL(alone, alone, family_ran, .stale = 1, .runs = 5000);
 
+static void starts_and_waits(void *unused)
+{
+    start(leaf, 1);
+    waits(unused);
+}
+
+// Its worker is there before its first task is.
+static void started(void)
+{
+    reset();
+    model_thread("starter", starts_and_waits, NULL);
+}
+
 // The caller's thread is worker 0.
 static void is_lent(void *unused)
 {
@@ -202,11 +219,16 @@ static void is_lent(void *unused)
     oai_coord_destroy(coord);
 }
 
-static void lent(void)
+static void lend(oa_fn *fn, int workers)
 {
-    oa_config_t config = {.size = sizeof config, .fn = parent, .arg = &ran[0], .max_workers = 2};
+    oa_config_t config = {.size = sizeof config, .fn = fn, .arg = &ran[0], .max_workers = workers};
     reset();
     model_assert(oai_coord_create(&coord, &config, true) == 0);
+}
+
+static void lent(void)
+{
+    lend(parent, 2);
     model_thread("caller", is_lent, NULL);
 }
 
@@ -221,6 +243,8 @@ static void drains(void *unused)
     (void)unused;
     model_assert(oa_shutdown(coord, OA_DRAIN) == 0);
     model_join(spawner);
+    // Even if the first task still runs.
+    model_assert(oa_go(leaf, &ran[4], .coord = coord) == -ESHUTDOWN);
     waits(NULL);
 }
 
@@ -242,6 +266,42 @@ static void run_or_refused(void)
 MODEL(outside, outside, run_or_refused, .bound = 2, .stale = -1, .runs = 5000,
       .must_see = 1 << RAN | 1 << DROPPED | 1 << REFUSED);
 
+static void waits_for_both(void *unused)
+{
+    (void)unused;
+    model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
+    model_join(spawner);
+    oai_coord_destroy(coord);
+}
+
+// The same, but nobody has said that it shall end.
+static void late(void)
+{
+    reset();
+    start(leaf, 1);
+    spawner = model_thread("spawner", spawns, NULL);
+    model_thread("waiter", waits_for_both, NULL);
+}
+
+MODEL(late, late, run_or_refused, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << RAN | 1 << DROPPED | 1 << REFUSED);
+
+static void drains_unwatched(void *unused)
+{
+    (void)unused;
+    model_assert(oa_shutdown(coord, OA_DRAIN) == 0);
+    model_join(1);
+    waits(NULL);
+}
+
+// Nobody waits yet: the worker leaves all the same.
+static void unwatched(void)
+{
+    reset();
+    start(leaf, 1);
+    model_thread("drainer", drains_unwatched, NULL);
+}
+
 // The last task is woken from outside, while another thread waits for the end.
 static void waker(void)
 {
@@ -258,7 +318,20 @@ static void first_ran(void)
     model_assert(ran[0] == 1);
 }
 
+MODEL(started, started, first_ran, .bound = 2, .stale = 1, .runs = 5000);
+MODEL(unwatched, unwatched, first_ran, .bound = 2, .stale = 1, .runs = 5000);
 MODEL(waker, waker, first_ran, .bound = 2, .stale = -1, .runs = 5000, .must_see = 1 << WOKEN);
+
+// The same with a worker that is the thread which frees everything.
+static void lent_waker(void)
+{
+    lend(leaf, 1);
+    park_first();
+    model_thread("waker", signals, NULL);
+    model_thread("caller", is_lent, NULL);
+}
+
+MODEL(lent_waker, lent_waker, first_ran, .stale = -1, .runs = 5000, .must_see = 1 << WOKEN);
 
 // The last task is cancelled from outside, by the end of all.
 static void canceller(void)
@@ -271,6 +344,17 @@ static void canceller(void)
 }
 
 MODEL(canceller, canceller, first_ran, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << CANCELLED);
+
+static void lent_canceller(void)
+{
+    lend(leaf, 1);
+    park_first();
+    model_thread("canceller", cancels, NULL);
+    model_thread("caller", is_lent, NULL);
+}
+
+MODEL(lent_canceller, lent_canceller, first_ran, .stale = -1, .runs = 5000,
       .must_see = 1 << CANCELLED);
 
 // ---- A wait that gives up ------------------------------------------------------------------------
@@ -445,6 +529,63 @@ static void both_wait(void)
 MODEL(both_wait, both_wait, first_ran, .bound = 2, .stale = -1, .runs = 5000,
       .must_see = 1 << BUSY | 1 << TIMED_OUT);
 
+// ---- Inside of a call when the end comes ---------------------------------------------------------
+
+// The task that kept the coordinator alive ends while another one is made from outside.
+static void *alloc_or_not(size_t size)
+{
+    model_unblock(blocked);
+    return model_choose(2) ? model_alloc(size) : NULL;
+}
+
+static void is_guest(void *unused)
+{
+    (void)unused;
+    int err = oa_go(leaf, &ran[3], .drop = drop, .coord = coord);
+    model_assert(err == 0 || err == -ENOMEM);
+    taken = err == 0;
+}
+
+static void guest(void)
+{
+    lend(blocks, 1);
+    oai_os.alloc = alloc_or_not;
+    model_thread("guest", is_guest, NULL);
+    blocked = model_thread("caller", is_lent, NULL);
+}
+
+MODEL(guest, guest, run_or_refused, .stale = -1, .runs = 5000, .leaks = true,
+      .must_see = 1 << RAN | 1 << DROPPED);
+
+// A task ends while a thread begins to join it, or gives that up.
+static oa_task_t *joined;
+
+static int64_t now_and_unblock(void)
+{
+    model_unblock(blocked);
+    return model_now();
+}
+
+static void joins(void *unused)
+{
+    (void)unused;
+    int err = oa_join_until(joined, model_now() + 1000);
+    model_assert(err == 0 || err == -ETIMEDOUT);
+    model_seen(err ? TIMED_OUT : WOKEN);
+}
+
+static void joiner(void)
+{
+    lend(leaf, 1);
+    model_assert(oa_go(blocks, &ran[3], .coord = coord, .task = &joined) == 0);
+    oai_os.now = now_and_unblock;
+    model_thread("joiner", joins, NULL);
+    blocked = model_thread("caller", is_lent, NULL);
+}
+
+MODEL(joiner, joiner, both_ran, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << TIMED_OUT | 1 << WOKEN);
+
 // ---- OA_CANCEL ------------------------------------------------------------------------------------
 
 static void cancels_and_waits(void *unused)
@@ -470,53 +611,8 @@ static void told_or_dropped(void)
 
 MODEL(cancel, cancel, told_or_dropped, .bound = 2, .stale = 1, .runs = 5000,
       .must_see = 1 << PARKED | 1 << NOT_BEGUN | 1 << DROPPED);
-
-// A delayed task is dropped by the canceller, and was the last one.
-static oai_task_t *delayed; // under the shard's lock
-
-int oai_timers_delay(oai_timers_t *shard, unsigned index, oai_task_t *task, int64_t expiry,
-                     bool *earlier)
-{
-    (void)index, (void)expiry;
-    oai_lock(&shard->lock);
-    bool closed = shard->closed;
-    if (!closed) {
-        task->next = delayed;
-        delayed = task;
-    }
-    *earlier = false;
-    oai_unlock(&shard->lock);
-    return closed ? -ESHUTDOWN : 0;
-}
-
-oai_task_t *oai_timers_close(oai_timers_t *shard)
-{
-    oai_lock(&shard->lock);
-    shard->closed = true;
-    oai_task_t *chain = delayed;
-    delayed = NULL;
-    oai_unlock(&shard->lock);
-    return chain;
-}
-
-static void dropper(void)
-{
-    reset();
-    delayed = NULL;
-    start(leaf, 1);
-    model_assert(oa_go(leaf, &ran[1], .drop = drop, .coord = coord, .delay = 1) == 0);
-    model_thread("canceller", cancels, NULL);
-    model_thread("waiter", waits, NULL);
-}
-
-static void dropped_once(void)
-{
-    gone();
-    model_assert(ran[1] == 0 && dropped[1] == 1);
-}
-
-MODEL(dropper, dropper, dropped_once, .bound = 2, .stale = -1, .runs = 5000,
-      .must_see = 1 << DROPPED);
+// Fewer preemptions, more news that come late: the task that was being made meets the state last.
+MODEL(cancel_unseen, cancel, told_or_dropped, .bound = 1, .stale = 3, .runs = 5000);
 
 // ---- Counting -------------------------------------------------------------------------------------
 
@@ -544,8 +640,9 @@ static void run_here(oai_worker_t *worker, oai_task_t *task)
     oai_task_end(task, worker);
 }
 
-static void look_for_end(void)
+static void look_for_end(void *unused)
 {
+    (void)unused;
     if (!oai_coord_try_end(coord))
         return;
     model_assert(ran[0] == 1 && ran[1] == 1 && ran[2] == 1);
@@ -560,7 +657,7 @@ static void elder(void *unused)
     run_here(worker, oai_inject_take(&coord->inject, 1));
     run_here(worker, oai_runq_pop(&worker->queue));
     run_here(worker, oai_runq_steal(&coord->worker[1].queue, &worker->queue));
-    look_for_end();
+    look_for_end(NULL);
 }
 
 static void younger(void *unused)
@@ -570,7 +667,7 @@ static void younger(void *unused)
     oai_self_set(worker);
     run_here(worker, oai_runq_steal(&coord->worker[0].queue, &worker->queue));
     run_here(worker, oai_runq_pop(&worker->queue));
-    look_for_end();
+    look_for_end(NULL);
 }
 
 static void counting(void)
@@ -584,10 +681,122 @@ static void counting(void)
     model_thread("worker 2", younger, NULL);
 }
 
+// Somebody else counts as well.
+static void counting_from_outside(void)
+{
+    counting();
+    model_thread("onlooker", look_for_end, NULL);
+}
+
 static void counted(void)
 {
     bool ended = atomic_load_explicit(&coord->ended, memory_order_relaxed);
     model_assert(!ended || (ran[0] == 1 && ran[1] == 1 && ran[2] == 1));
 }
 
+MODEL(counting_from_outside, counting_from_outside, counted, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << RAN);
 MODEL(counting, counting, counted, .stale = 1, .runs = 5000, .must_see = 1 << RAN);
+
+// ---- More than one at its end ----------------------------------------------------------------------
+
+static int no_second(oai_os_thread_t *out, void (*fn)(void *), void *arg, size_t stack_size,
+                     const char *name)
+{
+    (void)stack_size;
+    if (((oai_worker_t *)arg)->id == 1)
+        return -EAGAIN;
+    out->handle = (uintptr_t)model_thread(name, fn, arg);
+    return 0;
+}
+
+static void starts_half(void *unused)
+{
+    oa_config_t config = {.size = sizeof config, .fn = leaf, .arg = &ran[0], .max_workers = 2};
+    (void)unused;
+    model_assert(oai_coord_create(&coord, &config, false) == -EAGAIN);
+}
+
+// There is no thread for the second worker: the first one leaves.
+static void half_started(void)
+{
+    reset();
+    oai_os.thread_start = no_second;
+    model_thread("starter", starts_half, NULL);
+}
+
+static void none_ran(void)
+{
+    gone();
+    model_assert(ran[0] == 0);
+}
+
+MODEL(half_started, half_started, none_ran, .stale = 1, .runs = 5000);
+
+static void works_and_drains(void *unused)
+{
+    oai_worker_t *worker = &coord->worker[0];
+    (void)unused;
+    oai_self_set(worker);
+    run_here(worker, oai_inject_take(&coord->inject, 1));
+    model_assert(oai_coord_try_end(coord));
+    oai_self_set(NULL);
+    oai_coord_leave(coord);
+    model_assert(oa_shutdown(coord, OA_DRAIN) == 0);
+}
+
+static void waits_once(void *deadline)
+{
+    int err = oai_coord_wait(coord, *(int64_t *)deadline);
+    model_assert(err == 0 || err == -EBUSY || err == -ETIMEDOUT);
+}
+
+// The last user leaves, and somebody is inside again: a wait that gives up between the two is no
+// harm to the next.
+static void last_twice(void)
+{
+    static int64_t soon, never = OA_FOREVER;
+    reset();
+    soon = model_now() + 1000;
+    oai_os.thread_start = no_thread;
+    oai_os.thread_join = no_join;
+    start(leaf, 1);
+    oai_coord_release(coord);
+    model_thread("worker", works_and_drains, NULL);
+    model_thread("waiter in vain", waits_once, &soon);
+    model_thread("waiter", waits_once, &never);
+}
+
+MODEL(last_twice, last_twice, NULL, .bound = 2, .stale = -1, .runs = 5000);
+
+// ---- Looked at -------------------------------------------------------------------------------------
+
+static void works_alone(void *unused)
+{
+    oai_worker_t *worker = &coord->worker[0];
+    spawns(unused);
+    oai_self_set(worker);
+    run_here(worker, oai_inject_take(&coord->inject, 1));
+    run_here(worker, oai_inject_take(&coord->inject, 1));
+    run_here(worker, oai_runq_pop(&worker->queue));
+}
+
+static void looks(void *unused)
+{
+    oa_stats_t stats = {.size = sizeof stats};
+    (void)unused;
+    oai_coord_stats(coord, &stats);
+    model_assert(stats.tasks_alive <= 3 && stats.tasks_spawned <= 3);
+}
+
+static void looked_at(void)
+{
+    reset();
+    oai_os.thread_start = no_thread;
+    oai_os.thread_join = no_join;
+    start(parent, 1);
+    model_thread("worker", works_alone, NULL);
+    model_thread("onlooker", looks, NULL);
+}
+
+MODEL(looked_at, looked_at, NULL, .runs = 5000);
