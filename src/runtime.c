@@ -12,6 +12,8 @@
 #include "sched/sched.h"
 #include "sched/self.h"
 
+enum { MOST_BLOCKING = 65536 };
+
 const char *oa_version(void)
 {
     return OA_VERSION;
@@ -65,6 +67,8 @@ static int read_config(oa_config_t *known, const oa_config_t *given)
     }
     if (known->max_workers < 0 || known->max_workers > OAI_MOST_WORKERS)
         return reject(known, "max_workers must be 0 to 1024");
+    if (known->max_blocking < 0 || known->max_blocking > MOST_BLOCKING)
+        return reject(known, "max_blocking must be 0 to 65536");
     if (known->stack_size && !oai_stack_size_ok(known->stack_size))
         return reject(known, "stack_size must be at least 4 KiB and less than 1 GiB");
     return 0;
@@ -76,7 +80,7 @@ int oa_run_config(const oa_config_t *given)
     int err = read_config(&config, given);
     if (err)
         return err;
-    if (oai_self())
+    if (oai_self()) // a hosted task may: its thread is lent
         return -EPERM;
     oa_coord_t *coord;
     err = oai_coord_create(&coord, &config, true);

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// oasync/sync.h - mutex and semaphore, for tasks and plain threads in any mix.
+// oasync/sync.h - mutex, semaphore, latch and barrier, for tasks and plain threads in any mix, and
+// backpressure, which limits how many tasks there are.
 //
-// Both are structs of the caller's, of fixed size, made by an initialiser or, in memory that
-// exists already, by the _init call; there is nothing to free. All-zero bytes are a free mutex and
-// a semaphore of 0. They must not be copied or moved while in use. Waiters are served first come,
-// first served; a mutex just freed may be taken by a newcomer before the woken waiter gets there,
-// a bounded number of times in a row.
+// All are structs of the caller's, of fixed size, made by an initialiser or, in memory that exists
+// already, by the _init call; there is nothing to free. All-zero bytes are a free mutex, a
+// semaphore of 0 and an open latch. They must not be copied or moved while in use. Waiters are
+// served first come, first served; a mutex just freed may be taken by a newcomer before the woken
+// waiter gets there, a bounded number of times in a row.
 //
-// Who has been let go by an unlock or a release may destroy the object, free it or leave its scope
-// at once: the call that let it go does not touch it any more.
+// Who has been let go by an unlock, release, arrival or the end of a round may destroy the object,
+// free it or leave its scope at once: the call that let it go does not touch it any more.
+//
+// Each can be a gate of a task: what its oa_go() names in .latch, .cb, .bp, .sem and .acq is passed
+// in this order before the task begins, after its delay. A task that waits at a gate holds no stack,
+// stands in the same line as those that wait by a call, and costs nothing until it is let in. It has
+// its mutex, permit and place until it ends; then they are given back, in reverse order, before its
+// group or joiner is told. One that is cancelled at a gate leaves it, gives back what it had, and is
+// dropped. What is a gate must outlive the task.
 #ifndef OASYNC_SYNC_H
 #define OASYNC_SYNC_H
 
@@ -131,6 +139,108 @@ int oa_sem_release(oa_sem_t *sem);
 //  -EINVAL  sem is NULL;
 //  -EBUSY   it is waited for.
 int oa_sem_destroy(oa_sem_t *sem);
+
+// ---- Latch ------------------------------------------------------------------------------------
+
+struct oa_latch {
+    uint64_t oa_private[6]; // the library's own, with a reserve
+};
+
+// A latch that opens when `n` have arrived, from 0 (it is open) to INT32_MAX.
+#define OA_LATCH_INIT(n) {{(uint64_t)(uint32_t)(n)}}
+
+// Makes a latch that opens when `n` have arrived, from 0 (it is open) to INT32_MAX, in `latch`, which
+// must not be in use.
+// Any thread; never waits; cannot fail.
+void oa_latch_init(oa_latch_t *latch, int32_t n);
+
+// One more has arrived. If it is the last one the latch is open, for good, and all who wait are let
+// go. Does nothing when it is open already.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  latch is NULL.
+int oa_latch_arrive(oa_latch_t *latch);
+
+// Waits until the latch is open. It is no arrival.
+// Any thread; waits.
+// Returns 0, or
+//  -EINVAL     latch is NULL;
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of task.h).
+int oa_latch_wait(oa_latch_t *latch);
+
+// As oa_latch_wait(), until a deadline at the latest. Also
+//  -ETIMEDOUT  the deadline has passed and the latch was not open.
+int oa_latch_wait_until(oa_latch_t *latch, int64_t deadline);
+
+// Checks that nobody waits for the latch, a task that has it as a gate included; changes nothing.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  latch is NULL;
+//  -EBUSY   it is waited for.
+int oa_latch_destroy(oa_latch_t *latch);
+
+// ---- Barrier ----------------------------------------------------------------------------------
+
+struct oa_barrier {
+    uint64_t oa_private[6]; // the library's own, with a reserve
+};
+
+// A barrier for rounds of `n`, from 1 to INT32_MAX.
+#define OA_BARRIER_INIT(n) {{(uint64_t)(uint32_t)(n)}}
+
+// Makes a barrier for rounds of `n`, from 1 to INT32_MAX, in `barrier`, which must not be in use.
+// Any thread; never waits; cannot fail.
+void oa_barrier_init(oa_barrier_t *barrier, int32_t n);
+
+// Comes to the barrier and waits until `n` have come; then all of them go on and the next round
+// begins. A wait that is broken takes its arrival back, unless its round is full at that moment:
+// then it returns 0.
+// Any thread; waits.
+// Returns 1 for the last of a round to come, 0 for the others, or
+//  -EINVAL     barrier is NULL, or its n is 0;
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of task.h).
+int oa_barrier_wait(oa_barrier_t *barrier);
+
+// As oa_barrier_wait(), until a deadline at the latest. Also
+//  -ETIMEDOUT  the deadline has passed and too few had come.
+int oa_barrier_wait_until(oa_barrier_t *barrier, int64_t deadline);
+
+// Checks that nobody waits at the barrier, a task that has it as a gate included; changes nothing.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  barrier is NULL;
+//  -EBUSY   it is waited for.
+int oa_barrier_destroy(oa_barrier_t *barrier);
+
+// ---- Backpressure -----------------------------------------------------------------------------
+
+typedef enum oa_backpressure_mode {
+    OA_LOSSLESS = 1, // a task over the limit waits for its turn
+    OA_LOSSY = 2, // a task over the limit is dropped, and oa_go() returns -EAGAIN. Behind a delay,
+                  //   latch or barrier oa_go() has returned 0 already: only .drop tells
+} oa_backpressure_mode_t;
+
+struct oa_backpressure {
+    uint64_t oa_private[6]; // the library's own, with a reserve
+};
+
+// A limit of `max` tasks at once, from 1 to INT32_MAX. It is only a gate: oa_go(f, .bp = &bp).
+#define OA_BACKPRESSURE_INIT(max, mode)                                                            \
+    {{0, (uint64_t)(uint32_t)(max) | (uint64_t)(mode) << 32}}
+
+// Makes a limit of `max` tasks at once, from 1 to INT32_MAX, in `bp`, which must not be in use. With
+// another max or mode it is no gate: oa_go() returns -EINVAL.
+// Any thread; never waits; cannot fail.
+void oa_backpressure_init(oa_backpressure_t *bp, int32_t max, oa_backpressure_mode_t mode);
+
+// Checks that no task is in or waits for its turn; changes nothing.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  bp is NULL;
+//  -EBUSY   tasks are in, or wait.
+int oa_backpressure_destroy(oa_backpressure_t *bp);
 
 #ifdef __cplusplus
 }

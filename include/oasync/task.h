@@ -4,7 +4,9 @@
 // A coordinator is one runtime: a few OS threads, its workers, that run any number of tasks.
 // oa_run() makes one and lends it the calling thread; oa_start() makes one beside the caller.
 // A task is made by oa_go() and ends when its function returns. It may call any function that
-// waits, at any depth, and is then parked; it holds no stack before its first wait.
+// waits, at any depth, and is then parked; it holds no stack before its first wait. A blocking task
+// runs on a thread of a pool beside the workers, a pinned one on a thread of its own: either may call
+// whatever blocks a thread, and its waits block that thread, too. All else is as in any task.
 //
 // Two results that many calls share:
 //  -ENOMEM     A call that may wait can find that the task cannot be parked, because no stack
@@ -13,8 +15,8 @@
 //  -ECANCELED  The calling task was cancelled (oa_cancel, oa_group_cancel or OA_CANCEL). From
 //              then on each of its waits, the present and the later ones, returns this at once,
 //              even one that need not wait. What never waits works as ever. Not interrupted, for
-//              they guard the caller's memory: oa_mutex_lock, oa_join and oa_group_wait (which
-//              hands the cancel to its group); their _until twins are.
+//              they guard the caller's memory: oa_mutex_lock, oa_join, oa_block once begun, and
+//              oa_group_wait (which hands the cancel to its group); their _until twins are.
 #ifndef OASYNC_TASK_H
 #define OASYNC_TASK_H
 
@@ -65,7 +67,8 @@ typedef struct oa_config {
                                                              //   from any thread; NULL: stderr
     void *log_arg;                                           // its first argument
     const char *name; // of the runtime, in its log lines and the names of its threads; copied
-    int max_blocking; // threads of the blocking pool, at most, made on demand; 0: 64
+    int max_blocking; // threads of the blocking pool, at most; made on demand, gone when they have
+                      //   had nothing to do for 10 seconds; 1 to 65536; 0: 64
     int oa_reserved;  // 0
 } oa_config_t;
 
@@ -82,12 +85,12 @@ typedef struct oa_config {
 
 // Runs `config->fn(config->arg)` as the first task of a new runtime and returns when no task is
 // left, or when all have ended after oa_shutdown(). The calling thread is one of the workers.
-// It may be called again, and by several threads at once.
-// Plain threads only; waits.
+// It may be called again, by several threads at once, and by a blocking or pinned task.
+// Any thread, but see -EPERM; waits.
 // Returns 0, or
 //  -EINVAL  config or its fn is NULL, its size is too small, or a field is out of range;
 //  -E2BIG   config is larger than this library knows and its tail is not zero;
-//  -EPERM   the caller is a task;
+//  -EPERM   the caller is a task, neither blocking nor pinned;
 //  -EAGAIN  an OS thread could not be made;
 //  -ENOMEM  there is no memory.
 // After an error the first task has not run and nothing is left behind.
@@ -145,9 +148,9 @@ oa_coord_t *oa_coord(void);
 //  -EPERM  coord is NULL and the caller is no task.
 int oa_workers(oa_coord_t *coord);
 
-// A number for the OS thread beneath the calling task, or -1 in a thread that is no task. It is
-// unique among the threads of its coordinator that run tasks now, at least 0 and below
-// oa_worker_limit(), and holds until the task's next wait.
+// A number for the OS thread beneath the calling task, or -1 in a blocking or pinned task, within
+// oa_block(), and in a thread that is no task. It is unique among the threads of its coordinator that
+// run tasks now, at least 0 and below oa_worker_limit(), and holds until the task's next wait.
 // Any thread; never waits; cannot fail.
 int oa_worker_id(void);
 
@@ -173,19 +176,22 @@ typedef struct oa_spec {
                           //   copy, aligned as malloc's and alive until the task has ended
     void (*drop)(void *); // called with the argument instead of fn if the task never runs
     const char *name;     // the task's name; its first 31 bytes are copied
-    size_t stack;         // bytes of its stack, as stack_size; 0: the coordinator's stack_size
-    oa_task_t **task;     // where to store a handle, to be joined or detached once
-    oa_coord_t *coord;    // where the task is to run; NULL: the calling task's coordinator
-    int64_t delay;        // nanoseconds before it may begin
-    oa_group_t *group;    // the group it belongs to, which must outlive it
+    size_t stack;      // bytes of its stack, as stack_size; 0: the coordinator's stack_size, or of
+                       //   a pinned task's thread what the system gives; not with block
+    oa_task_t **task;  // where to store a handle, to be joined or detached once
+    oa_coord_t *coord; // where the task is to run; NULL: the calling task's coordinator
+    int64_t delay;     // nanoseconds before it may begin
+    oa_group_t *group; // the group it belongs to, which must outlive it
     // The gates, entered one after the other when the delay has passed; each must outlive the task.
     oa_latch_t *latch;     // arrives, and waits until all have
     oa_barrier_t *cb;      // waits until a round is full
     oa_backpressure_t *bp; // one of so many at once
     oa_sem_t *sem;         // takes a permit for its life
     oa_mutex_t *acq;       // holds the mutex for its life
-    int block;             // not 0: runs on the blocking pool
-    int pinned;            // not 0: runs on an OS thread of its own
+    int block;  // not 0: runs on a thread of the blocking pool, which it may block; those
+                //   that wait for one have it in their order
+    int pinned; // not 0: runs on an OS thread of its own, made for it when it may begin;
+                //   not counted in max_blocking
 } oa_spec_t;
 
 #define OA_SPEC_INIT                                                                               \
@@ -217,11 +223,15 @@ typedef struct oa_spec {
 // Any thread, but see -EPERM; never waits.
 // Returns 0, or, with NULL stored as the handle if the spec could be read,
 //  -EINVAL     spec or its fn is NULL, its size is too small, copy with a NULL arg, a negative
-//              delay, or a stack size out of range;
+//              delay, a stack size out of range, block with a stack size or with pinned, or what
+//              cannot be a gate (a barrier of 0, a backpressure without max or mode);
 //  -E2BIG      spec is larger than this library knows and its tail is not zero;
 //  -EPERM      the caller is no task and coord is NULL;
 //  -ESHUTDOWN  the coordinator was shut down and takes no more tasks;
 //  -ECANCELED  the group was cancelled and no oa_group_wait() has returned since;
+//  -EAGAIN     a lossy backpressure is full (0 behind a delay, latch or barrier); or no OS thread can
+//              be made for a pinned task, or for a blocking one and the pool has none (after a delay
+//              or gate it is tried until one can be);
 //  -ENOMEM     there is no memory.
 int oa_go_spec(const oa_spec_t *spec);
 
@@ -301,6 +311,20 @@ int oa_sleep(int64_t ns);
 //  -ECANCELED  the calling task was cancelled;
 //  -ENOMEM     the caller cannot be parked (see the top of this file).
 int oa_sleep_until(int64_t deadline);
+
+// Calls fn(arg) where it may block its OS thread: on a thread of the blocking pool, while the calling
+// task is parked; the calls wait for a thread in their order. To fn it is the calling task that runs:
+// oa_self(), what it holds and whether it is cancelled are the same, and fn may wait, which blocks
+// that thread. A task that was cancelled, or is before a thread has come to it, gets -ECANCELED and
+// fn is not called; once fn has begun a cancel does not interrupt this call.
+// In a blocking or pinned task, and in a thread that is no task, fn is called in place, always.
+// Any thread; waits.
+// Returns 0 when fn has returned, or, without having called it,
+//  -EINVAL     fn is NULL;
+//  -ECANCELED  the calling task was cancelled;
+//  -EAGAIN     the pool has no thread and none can be made;
+//  -ENOMEM     there is no memory, or the caller cannot be parked (see the top of this file).
+int oa_block(oa_fn *fn, void *arg);
 
 // A handle of the calling task, stale when it has ended; NULL in a thread that is no task. It may
 // be given to oa_cancel(), oa_task_id() and oa_task_name(); it cannot be joined unless .task

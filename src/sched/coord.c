@@ -7,19 +7,24 @@
 //      tasks that ended, then all that were spawned. If the two are equal and nobody holds the
 //      coordinator, no task is left: see below. It closes the queue and sets `ended`, in the same
 //      critical section, so that a task from outside comes before or is refused.
-//   2. It wakes every sleeping worker. Each sees `ended` and leaves its loop for its thread's own
-//      stack.
-//   3. Each of them, and every outsider that is inside of a call, counts itself off among the users,
-//      under the same lock; the last one lets whoever waits for the end go, and touches nothing
-//      more. An outsider counts itself in while a task keeps the coordinator alive.
+//   2. It wakes every sleeping worker and every idle thread of the pool. Each worker sees `ended` and
+//      leaves its loop for its thread's own stack.
+//   3. Each of them, each thread that has hosted tasks, and every outsider that is inside of a call,
+//      counts itself off among the users, under the same lock; the last one lets whoever waits for
+//      the end go, and touches nothing more. An outsider counts itself in while a task keeps the
+//      coordinator alive, a thread that is to host tasks is counted in by who makes it.
 //   4. That one joins the threads and frees everything.
 //
 // Why the count is exact: a worker's counters only grow, `ended` is stored with release and read
 // with acquire, and all of it is read before any `spawned`. So whoever counts the end of a task
-// also counts every task that it spawned. Let E be the tasks whose ends were counted and S those
-// whose spawns were: E is a part of S, so equal numbers mean E = S. Any other task has an ancestor
-// whose parent is in S, for the first tasks come from outside and are counted under the lock; the
-// parent has ended, so its spawns were counted: a contradiction.
+// also counts every task that it spawned. What threads that are no workers spawn and end is counted
+// under the lock: hosted tasks, by their own threads, and what the function of an oa_block() spawns.
+// The lock is held all the while, so such a spawn has been counted or comes after the counting; and
+// then so does the end of its task, wherever that is counted, for the task goes on only after it. So
+// it is true for them as well. Let E be the tasks whose ends were counted and S those whose spawns
+// were: E is a part of S, so equal numbers mean E = S. Any other task has an ancestor whose parent is
+// in S, for the first tasks come from outside and are counted under the lock; the parent has ended,
+// so its spawns were counted: a contradiction.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +67,14 @@ static void end_dormants(oa_coord_t *coord)
     } while (link);
 }
 
+// It has ended: nobody sleeps any more.
+static void wake_all(oa_coord_t *coord)
+{
+    end_dormants(coord);
+    oai_idle_wake_all(&coord->idle);
+    oai_pool_close(&coord->pool);
+}
+
 bool oai_coord_try_end(oa_coord_t *coord)
 {
     // Acquire: pairs with the release below.
@@ -76,10 +89,8 @@ bool oai_coord_try_end(oa_coord_t *coord)
         atomic_store_explicit(&coord->ended, true, memory_order_release);
     }
     oai_unlock(&coord->inject.lock);
-    if (ends) {
-        end_dormants(coord);
-        oai_idle_wake_all(&coord->idle);
-    }
+    if (ends)
+        wake_all(coord);
     return ends || atomic_load_explicit(&coord->ended, memory_order_acquire);
 }
 
@@ -103,10 +114,10 @@ void oai_coord_enter(oa_coord_t *coord)
 bool oai_coord_admit(oa_coord_t *coord, bool inside)
 {
     oai_lock(&coord->inject.lock);
-    // Relaxed, both: written under the lock.
-    bool open = !coord->inject.closed ||
-                (inside && !atomic_load_explicit(&coord->ended, memory_order_relaxed) &&
-                 atomic_load_explicit(&coord->state, memory_order_relaxed) != OAI_CANCELLING);
+    // Relaxed, both: written under this lock.
+    int state = atomic_load_explicit(&coord->state, memory_order_relaxed);
+    bool ended = atomic_load_explicit(&coord->ended, memory_order_relaxed);
+    bool open = inside ? !ended && state != OAI_CANCELLING : !coord->inject.closed;
     if (open) {
         coord->inject.spawned++;
         coord->users++;
@@ -192,8 +203,7 @@ static int wait_over(oa_coord_t *coord, oai_wait_t *wait, int64_t deadline)
 
 int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
 {
-    oai_worker_t *worker = oai_self();
-    if (worker && worker->coord == coord)
+    if (oa_coord() == coord)
         return -EDEADLK;
     if (coord->lent)
         return -EINVAL;
@@ -262,7 +272,7 @@ void oai_coord_work(oa_coord_t *coord)
 {
     oai_wait_t wait;
     work(&coord->worker[0]);
-    // Neither can fail: this is a plain thread, and the only one to wait.
+    // Neither can fail: this is no virtual thread, and the only one to wait.
     oai_wait_begin(&wait, false);
     wait_over(coord, &wait, OA_FOREVER);
 }
@@ -371,6 +381,7 @@ static void join_threads(oa_coord_t *coord)
 void oai_coord_destroy(oa_coord_t *coord)
 {
     join_threads(coord);
+    oai_pool_join(&coord->pool);
     oai_sync_acquire(coord);
     if (atomic_load_explicit(&coord->kept, memory_order_relaxed))
         for_each_task(coord, oai_task_abandon);
@@ -416,6 +427,7 @@ static int make_coord(oa_coord_t **out, const oa_config_t *config, bool lend)
     coord->users = coord->workers;
     set_log(coord, config);
     oai_task_pool_init(&coord->tasks, coord);
+    oai_pool_init(&coord->pool, config->max_blocking);
     oai_idle_init(&coord->idle, (unsigned)coord->workers, oai_os_membarrier_probe());
     for (int i = 0; i < coord->workers; i++)
         init_worker(coord, i);
@@ -431,7 +443,7 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
     spec.fn = config->fn;
     spec.arg = config->arg;
     oai_task_t *first = NULL;
-    if (err == 0 && !(first = oai_task_make(coord, NULL, &spec)))
+    if (err == 0 && !(first = oai_task_make(coord, NULL, &spec, true)))
         err = -ENOMEM;
     if (err == 0)
         err = start_threads(coord);
@@ -451,13 +463,14 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
 
 // ---- Shut down ------------------------------------------------------------------------------------
 
-// Drops what is delayed, cancels every task and breaks every wait that may be broken. What is queued
+// Drops what is delayed or waits for a thread, cancels every task and breaks every wait that may be broken. What is queued
 // and has not begun is dropped when its turn comes, or, at the latest, its first wait is broken: for
 // a task that was being made while this went by had its flags written over.
 static void cancel_all(oa_coord_t *coord)
 {
     for (int i = 0; i < coord->workers; i++)
         oai_tasks_drop(oai_timers_close(&coord->shards[i]));
+    oai_tasks_drop(oai_pool_withdraw_all(&coord->pool));
     // Who has taken a slot before this is in the sweep; who takes one later sees the state.
     oai_lock(&coord->tasks.lock);
     oai_unlock(&coord->tasks.lock);
@@ -495,6 +508,9 @@ int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
 oa_coord_t *oa_coord(void)
 {
     oai_worker_t *worker = oai_self();
+    oai_task_t *hosted = worker ? NULL : oai_hosted();
+    if (hosted)
+        return oai_task_coord(hosted);
     return worker ? worker->coord : NULL;
 }
 
@@ -532,6 +548,7 @@ void oai_coord_stats(oa_coord_t *coord, oa_stats_t *out)
         out->steals += atomic_load_explicit(&worker->steals, memory_order_relaxed);
         out->parks += atomic_load_explicit(&worker->parks, memory_order_relaxed);
     }
+    out->parks += atomic_load_explicit(&coord->pool.parks, memory_order_relaxed);
     oai_lock(&coord->inject.lock);
     out->tasks_spawned += coord->inject.spawned;
     oai_unlock(&coord->inject.lock);

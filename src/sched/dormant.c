@@ -12,7 +12,7 @@
 // One of the two tasks, marked as what it is.
 static oai_task_t *make(oai_dormant_t *dormant, const oa_spec_t *spec, uint32_t flag)
 {
-    oai_task_t *task = oai_task_make(dormant->coord, oai_worker_of(dormant->coord), spec);
+    oai_task_t *task = oai_task_make(dormant->coord, oai_worker_of(dormant->coord), spec, false);
     if (!task)
         return NULL;
     task->arg = dormant;

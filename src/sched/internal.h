@@ -21,6 +21,7 @@
 #include "os/os.h"
 #include "sched/idle.h"
 #include "sched/inject.h"
+#include "sched/pool.h"
 #include "sched/runq.h"
 #include "sched/self.h"
 #include "sched/slab.h"
@@ -38,14 +39,21 @@ enum {
     OAI_TASK_DELAYED = 1u << 2,   // linked in a timer shard: under the shard's lock
     OAI_TASK_NAMED = 1u << 3,     // a handle was given out: by the task itself, or at its making
     OAI_TASK_OWN = 1u << 15,      // its record, told in own.h, is there: by the task itself
+    OAI_TASK_HELD = 1u << 29,     // has not passed all its gates: by whoever has it, before it runs
+    // It runs on a thread that is no worker: in a blocking or pinned task constant, as those below; in
+    // others by that thread, while it runs the function of their oa_block().
+    OAI_TASK_HOSTED = 1u << 7,
+    OAI_TASK_QUEUED = 1u << 30, // it waits for a thread of the pool: under the pool's lock
     // Constant after its making.
-    OAI_TASK_INLINE = 1u << 4, // the argument is a copy that stands in `bytes`
-    OAI_TASK_EXTRA = 1u << 5,  // `extra` is there
-    OAI_TASK_GROUPED = 1u << 6,
     OAI_TASK_CLASS_SHIFT = 8, // six bits: the size class of its stack, plus one; 0: the default
     OAI_TASK_CLASS_MASK = 63u << 8,
+    OAI_TASK_PINNED = 1u << 14, // HOSTED, by a thread that it does not share
+    OAI_TASK_INLINE = 1u << 4,  // the argument is a copy that stands in `bytes`
+    OAI_TASK_EXTRA = 1u << 5,   // `extra` is there
+    OAI_TASK_GROUPED = 1u << 6,
     OAI_TASK_SHARD_SHIFT = 16, // ten bits: the timer shard of a delayed task
     OAI_TASK_SHARD_MASK = 1023u << 16,
+    OAI_TASK_GATED = 1u << 26,    // `gates` is there
     OAI_TASK_CONSUMER = 1u << 27, // the two tasks of a consumer, told in dormant.c: what stands for
     OAI_TASK_CALL = 1u << 28,     //   it, and what runs its calls; arg is its oai_dormant_t
 };
@@ -60,7 +68,7 @@ enum {
     OAI_GENERATION_BITS = 23,
 };
 
-// What few tasks need. Freed with the task.
+// What few tasks need. Freed with the task. In that of a gated one it stands behind the gates.
 typedef struct oai_extra {
     void (*drop)(void *);
     char name[32];
@@ -74,14 +82,20 @@ struct oai_task {
     union {
         oai_context_t context;
         struct {
-            oai_timer_t timer; // while it is delayed: under the shard's lock
+            union {
+                oai_timer_t timer; // while it is delayed: under the shard's lock
+                oai_job_t job;     // while it waits for a thread of the pool: under its lock
+            };
             oa_fn *fn;
         } fresh;
     };
     // Which wait this is, and how far it has come: told in wait.c.
     _Atomic uint64_t word;
-    void *arg;          // given to fn
-    oai_task_t *next;   // in the injection queue or a chain: its owner's
+    void *arg; // given to fn
+    union {
+        oai_task_t *next;       // in the injection queue or a chain: its owner's
+        _Atomic uint32_t futex; // of a hosted task, which is in no queue: told in wait.c
+    };
     oai_stack_t *stack; // NULL until it first waits; written by who leaves it
     // Constant after its making.
     uint64_t id;
@@ -93,6 +107,7 @@ struct oai_task {
     _Alignas(16) union {
         unsigned char bytes[8]; // a small argument's copy, aligned as malloc's
         oai_extra_t *extra;
+        oai_wait_t *gates; // its wait at a gate and more: gate.c
     };
     _Atomic uint32_t flags;
     // The generation moves on when a task ends that was NAMED, in the store that unlocks it.
@@ -107,8 +122,9 @@ _Static_assert(sizeof(oai_task_t) == 128, "a task is two cache lines");
 #endif
 
 // Makes a task from a spec whose fields have been checked; it can be found by nobody yet. NULL:
-// no memory. `worker` NULL: the caller is no worker of `coord`.
-oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec);
+// no memory. `worker` NULL: the caller is no worker of `coord`. `bare`: no option is set.
+oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec,
+                          bool bare);
 
 // The spec of a chain, which oai_task_make() is given for the spec of a task whose fn is
 // oai_chain_run. It has a drop, so that the task gets an `extra`.
@@ -160,10 +176,34 @@ oa_task_t *oai_task_handle(oai_task_t *task);
 // A delayed task, taken out of its shard, or any that is not to begin: calls its drop and ends it.
 void oai_task_discard(oai_task_t *task, oai_worker_t *worker);
 
+// Whether a task that has not begun is not to.
+bool oai_task_dropped(oai_task_t *task);
+
 static inline oa_coord_t *oai_task_coord(const oai_task_t *task)
 {
     return oai_slab_of(task)->coord;
 }
+
+// ---- Gates -------------------------------------------------------------------------------------
+
+// How many bytes the record of a task's gates takes; 0: it has none.
+size_t oai_gates_size(const oa_spec_t *spec);
+size_t oai_gates_size_of(const oai_wait_t *record);
+
+// Whether each of them can be a gate, and whether oa_go tells when one refuses the task.
+bool oai_gates_valid(const oa_spec_t *spec);
+bool oai_gates_tell(const oa_spec_t *spec);
+
+// Fills the record of a task that is being made.
+void oai_gates_init(oai_task_t *task, const oa_spec_t *spec);
+
+// A HELD task goes on with its gates, unless it is `cancelled`. 0: it has passed them all.
+// -EINPROGRESS: it is held at one, and nobody's who has not let it go. Else it shall never run and is
+// to be discarded: -ECANCELED, -EAGAIN.
+int oai_gates_pass(oai_task_t *task, bool cancelled);
+
+// A GATED task has ended, or never begins: gives back what it had, the latest first.
+void oai_gates_leave(oai_task_t *task);
 
 // ---- The wait word -----------------------------------------------------------------------------
 
@@ -176,6 +216,20 @@ void oai_wait_break_cancelled(oai_task_t *task);
 
 // From the next stack: the registers of a task that parks have been stored.
 void oai_wait_saved(oai_task_t *task);
+
+// The word of the next wait of a HELD task; the task was linked with it, and the object is unlocked;
+// how that wait ended: 0 or -ECANCELED.
+uint64_t oai_wait_next(oai_task_t *task);
+void oai_wait_held(oai_task_t *task, uint64_t word);
+int oai_wait_outcome(oai_task_t *task);
+// Whether a task that waits was cancelled, so that the canceller or the task itself breaks the wait or
+// has done so; not if the wait cannot be broken.
+bool oai_wait_doomed(const oai_wait_t *wait);
+
+// The caller has claimed a task's wait and hosts the task meanwhile. lend: returns when the task has
+// parked; from then on it may begin other waits as the task. give_back: the task goes on, woken.
+void oai_wait_lend(oai_wait_t *wait);
+void oai_wait_give_back(oai_task_t *task);
 
 // ---- A worker ----------------------------------------------------------------------------------
 
@@ -229,7 +283,7 @@ struct oai_worker {
 static inline oai_task_t *oai_current(void)
 {
     oai_worker_t *worker = oai_self();
-    return worker ? worker->current : NULL;
+    return OAI_LIKELY(worker) ? worker->current : oai_hosted();
 }
 
 // The loop of a worker, and its cold half: a task to run, or NULL when the coordinator has ended.
@@ -288,14 +342,15 @@ struct oa_coord {
     oai_timers_t *shards; // as many as workers
     oai_task_pool_t tasks;
     oai_stack_pool_t stacks;
+    oai_pool_t pool;
     _Atomic uint32_t next_shard; // for delayed tasks from outside
     oai_worker_t *worker;        // an array
     // Who waits for `users` to become 0: under the injection queue's lock.
     oai_wait_t *waiter;
     oai_list_t dormants; // of oai_dormant_t: under the same lock
-    // Threads that may still touch the coordinator: workers that have not left their loop, and
-    // others inside of a call, which came in while a task kept it alive; but not the waiter. Under the
-    // same lock.
+    // Threads that may still touch the coordinator: workers that have not left their loop, threads of
+    // the pool and of pinned tasks that have not joined the one before, and others inside of a call,
+    // which came in while a task kept it alive; but not the waiter. Under the same lock.
     int users;
     _Atomic int kept; // tasks for oai_task_abandon()
     size_t map_size;  // of this struct and the arrays behind it
@@ -309,11 +364,12 @@ bool oai_coord_try_end(oa_coord_t *coord);
 void oai_coord_enter(oa_coord_t *coord);
 void oai_coord_leave(oa_coord_t *coord);
 
-// As enter, and counts a new task that no worker spawns. False: none is taken any more, nothing was
-// done. `inside`: one that is taken while the coordinator drains.
+// As enter, and counts a new task that no worker spawns. `inside`: one that is taken while the
+// coordinator drains. False: no more are taken, nothing was done.
 bool oai_coord_admit(oa_coord_t *coord, bool inside);
 
-// Counts a new task that a worker of the coordinator spawns, or (NULL) admits one from outside.
+// Counts a new task that a worker of the coordinator spawns, or (NULL) admits one of another thread;
+// what a hosted task of the coordinator spawns is from inside.
 bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside);
 
 // Ids for tasks, `count` of them, never given out before: the first.

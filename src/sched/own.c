@@ -21,11 +21,11 @@ _Static_assert(sizeof(oai_chunk_t) % UNIT == 0, "the first piece is aligned");
 // Where the record of the calling task stands, whether it has been made or not.
 static oai_own_t *place(const oai_task_t *task)
 {
-#if OAI_OWN_STACKS
     oai_stack_t *stack = task->stack;
-#else
-    (void)task; // has no stack of its own before its first wait
-    oai_stack_t *stack = oai_self()->stack;
+#if !OAI_OWN_STACKS
+    oai_worker_t *worker = oai_self();
+    if (worker) // the task has no stack of its own before its first wait
+        stack = worker->stack;
 #endif
     return (oai_own_t *)(void *)stack->room;
 }

@@ -52,13 +52,32 @@ void oai_coord_stats(oa_coord_t *coord, oa_stats_t *out);
 int oai_group_enter(oa_group_t *group, oai_link_t *member);
 void oai_group_leave(oa_group_t *group, oai_link_t *member);
 
-// Cancels the task that is this member, under the group's lock. If it was delayed and shall never
-// run it is put before `chain`, to be dropped by oai_tasks_drop() when the lock is released.
+// Cancels the task that is this member, under the group's lock. If it was delayed, or waited for a
+// thread, and shall never run it is put before `chain`, to be dropped by oai_tasks_drop() when the
+// lock is released.
 struct oai_task *oai_member_cancel(oai_link_t *member, struct oai_task *chain);
 void oai_tasks_drop(struct oai_task *chain);
 
 // The group of the calling task, or NULL.
 oa_group_t *oai_task_group(void);
+
+// ---- Gates (src/sync) --------------------------------------------------------------------------
+
+// What a primitive does for a task that has it as a gate. The task does not run: none of these waits.
+typedef struct oai_gate {
+    // Whether it can be a gate at all; NULL: it always can.
+    bool (*valid)(const void *object);
+    // 0: wait->task is in; -EINPROGRESS: its wait is linked, and nobody's but the object's; another
+    // error: it never will be.
+    int (*enter)(void *object, oai_wait_t *wait);
+    // The wait of a task that was held here was broken.
+    void (*withdraw)(void *object, oai_wait_t *wait);
+    // Gives back what a task that was let in has; NULL: it has nothing.
+    void (*leave)(void *object, struct oai_task *task);
+} oai_gate_t;
+
+extern const oai_gate_t oai_latch_gate, oai_barrier_gate, oai_backpressure_gate, oai_sem_gate,
+    oai_mutex_gate;
 
 // ---- Consumers (sync/consumer.c) ---------------------------------------------------------------
 

@@ -48,9 +48,21 @@ static int check(const oa_spec_t *spec)
 {
     if ((spec->copy && !spec->arg) || spec->delay < 0)
         return -EINVAL;
+    if (spec->block && (spec->pinned || spec->stack))
+        return -EINVAL;
     if (spec->stack && !oai_stack_size_ok(spec->stack))
         return -EINVAL;
-    return 0;
+    return oai_gates_valid(spec) ? 0 : -EINVAL;
+}
+
+// Whether a spec says no more than what runs where: one look at what most leave out.
+static inline bool is_bare(const oa_spec_t *spec)
+{
+    uintptr_t any = (uintptr_t)spec->drop | (uintptr_t)spec->name | (uintptr_t)spec->task |
+                    (uintptr_t)spec->group | (uintptr_t)spec->latch | (uintptr_t)spec->cb |
+                    (uintptr_t)spec->bp | (uintptr_t)spec->sem | (uintptr_t)spec->acq;
+    unsigned hosted = (unsigned)spec->block | (unsigned)spec->pinned;
+    return OAI_LIKELY((any | hosted | spec->copy | spec->stack | (uint64_t)spec->delay) == 0);
 }
 
 static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
@@ -72,11 +84,9 @@ static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     return 0;
 }
 
-// Puts a counted task where it waits for its turn.
-static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
+// Puts a counted task that may begin into a queue.
+static int queue(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker)
 {
-    if (spec->delay)
-        return delay(task, coord, worker, spec);
     if (worker)
         return oai_worker_push_new(worker, task) ? 0 : -ENOMEM;
     oai_sync_release(task);
@@ -85,10 +95,30 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     return 0;
 }
 
+// Puts a counted task where it waits for its turn. At its gates it takes its place now, unless it is
+// delayed: so tasks stand there in the order of their oa_go.
+static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
+{
+    if (spec->delay)
+        return delay(task, coord, worker, spec);
+    // Relaxed: nobody but a canceller, who changes another bit, knows the task.
+    bool held = atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HELD;
+    int err = held ? oai_gates_pass(task, false) : 0;
+    if (err == 0)
+        return spec->block || spec->pinned ? oai_pool_start(coord, task)
+                                           : queue(task, coord, worker);
+    if (err == -EINPROGRESS)
+        return 0;
+    if (oai_gates_tell(spec))
+        return err;
+    oai_task_discard(task, worker);
+    return 0;
+}
+
 bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside)
 {
     if (!worker)
-        return oai_coord_admit(coord, inside);
+        return oai_coord_admit(coord, inside || oa_coord() == coord);
     // Relaxed: who spawns in the same instant is cancelled anyway.
     if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING))
         return false;
@@ -98,14 +128,10 @@ bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside)
     return true;
 }
 
-// A task of a coordinator that has admitted it.
-static int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *worker)
+// A task of a coordinator that has admitted it, made of a spec with options.
+static __attribute__((noinline)) int go_options(const oa_spec_t *spec, oa_coord_t *coord,
+                                                oai_worker_t *worker, oai_task_t *task)
 {
-    oai_task_t *task = oai_task_make(coord, worker, spec);
-    if (OAI_UNLIKELY(!task)) {
-        oai_task_count_end(coord, worker);
-        return refuse(spec, -ENOMEM);
-    }
     int err = 0;
     if (spec->group && (err = oai_group_enter(spec->group, &task->member)) != 0) {
         // Relaxed: nobody else has the task.
@@ -118,13 +144,27 @@ static int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *w
     return OAI_LIKELY(err == 0) ? 0 : take_back(task, worker, spec, err);
 }
 
+static int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *worker, bool bare)
+{
+    oai_task_t *task = oai_task_make(coord, worker, spec, bare);
+    if (OAI_UNLIKELY(!task)) {
+        oai_task_count_end(coord, worker);
+        return refuse(spec, -ENOMEM);
+    }
+    if (!bare)
+        return go_options(spec, coord, worker, task);
+    int err = queue(task, coord, worker);
+    return OAI_LIKELY(err == 0) ? 0 : take_back(task, worker, spec, err);
+}
+
 static int go(const oa_spec_t *spec)
 {
     oai_worker_t *worker = oai_self();
-    oa_coord_t *coord = spec->coord ? spec->coord : worker ? worker->coord : NULL;
+    oa_coord_t *coord = spec->coord ? spec->coord : worker ? worker->coord : oa_coord();
     if (!coord)
         return refuse(spec, -EPERM);
-    int err = check(spec);
+    bool bare = is_bare(spec);
+    int err = bare ? 0 : check(spec);
     if (OAI_UNLIKELY(err))
         return refuse(spec, err);
     if (worker && worker->coord != coord)
@@ -132,7 +172,7 @@ static int go(const oa_spec_t *spec)
     // Who is no worker of the coordinator has entered it then, for the task may be over at any moment.
     if (OAI_UNLIKELY(!oai_task_admit(coord, worker, false)))
         return refuse(spec, -ESHUTDOWN);
-    err = go_admitted(spec, coord, worker);
+    err = go_admitted(spec, coord, worker, bare);
     if (!worker)
         oai_coord_leave(coord);
     return err;

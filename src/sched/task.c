@@ -102,24 +102,17 @@ static oa_fn **copy_chain(const oai_chain_spec_t *chain, void *to)
     return fns;
 }
 
-void oai_chain_run(void *arg)
+// Where an extra begins that stands behind so many bytes.
+#define EXTRA_BEHIND(bytes) (((bytes) + _Alignof(oai_extra_t) - 1) & ~(_Alignof(oai_extra_t) - 1))
+
+// The bytes of a copied argument, so that the functions of a chain can stand behind it.
+static size_t copy_size(const oa_spec_t *spec)
 {
-    for (oa_fn **fn = oai_current()->extra->chain; *fn; fn++)
-        (*fn)(arg);
+    return (spec->copy + sizeof(oa_fn *) - 1) / sizeof(oa_fn *) * sizeof(oa_fn *);
 }
 
-// Copies what few tasks need. False: no memory.
-static __attribute__((noinline)) bool make_extra(oai_task_t *task, const oa_spec_t *spec)
+static void fill_extra(oai_task_t *task, oai_extra_t *extra, const oa_spec_t *spec)
 {
-    const oai_chain_spec_t *chain = chain_of(spec);
-    size_t fns = chain ? (chain->count + 1) * sizeof(oa_fn *) : 0;
-    if (spec->copy > SIZE_MAX / 2)
-        return false;
-    size_t copy = (spec->copy + sizeof(oa_fn *) - 1) / sizeof(oa_fn *) * sizeof(oa_fn *);
-    oai_extra_t *extra = oai_os.alloc(sizeof *extra + copy + fns);
-    if (!extra)
-        return false;
-    task->extra = extra;
     extra->drop = spec->drop;
     memset(extra->name, 0, sizeof extra->name);
     if (spec->name)
@@ -128,26 +121,86 @@ static __attribute__((noinline)) bool make_extra(oai_task_t *task, const oa_spec
         memcpy(extra->copy, spec->arg, spec->copy);
         task->arg = extra->copy;
     }
+    const oai_chain_spec_t *chain = chain_of(spec);
     if (chain)
-        extra->chain = copy_chain(chain, extra->copy + copy);
-    return true;
+        extra->chain = copy_chain(chain, extra->copy + copy_size(spec));
 }
 
-// Stores the argument and what few tasks need. False: no memory.
-static inline bool make_argument(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags)
+// Where the extra of a task stands: alone, or behind its gates.
+static oai_extra_t *extra_of(const oai_task_t *task, uint32_t flags)
 {
-    task->arg = spec->arg;
-    task->extra = NULL;
-    if (!spec->copy && !spec->drop && !spec->name)
-        return true;
-    if (spec->copy <= sizeof task->bytes && !spec->drop && !spec->name) {
+    if (OAI_LIKELY(!(flags & OAI_TASK_GATED)))
+        return task->extra;
+    size_t gates = oai_gates_size_of(task->gates);
+    return (oai_extra_t *)(void *)((char *)task->gates + EXTRA_BEHIND(gates));
+}
+
+void oai_chain_run(void *arg)
+{
+    const oai_task_t *task = oai_current();
+    // Relaxed: constant bits.
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    for (oa_fn **fn = extra_of(task, flags)->chain; *fn; fn++)
+        (*fn)(arg);
+}
+
+// Copies what few tasks need, and makes the record of its gates. False: no memory.
+static bool make_extra(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags)
+{
+    size_t gates = oai_gates_size(spec);
+    const oai_chain_spec_t *chain = chain_of(spec);
+    bool extra = spec->copy || spec->drop || spec->name;
+    if (spec->copy && spec->copy <= sizeof task->bytes && !spec->drop && !spec->name && !gates) {
         memcpy(task->bytes, spec->arg, spec->copy);
         task->arg = task->bytes;
         *flags |= OAI_TASK_INLINE;
         return true;
     }
-    *flags |= OAI_TASK_EXTRA;
-    return make_extra(task, spec);
+    if (!extra && !gates)
+        return true;
+    if (spec->copy > SIZE_MAX / 2)
+        return false;
+    size_t size = gates;
+    if (extra)
+        size = EXTRA_BEHIND(gates) + sizeof(oai_extra_t) + copy_size(spec);
+    if (chain)
+        size += (chain->count + 1) * sizeof(oa_fn *);
+    task->extra = oai_os.alloc(size);
+    if (!task->extra)
+        return false;
+    if (gates) {
+        *flags |= OAI_TASK_GATED | OAI_TASK_HELD;
+        oai_gates_init(task, spec);
+    }
+    if (extra) {
+        *flags |= OAI_TASK_EXTRA;
+        fill_extra(task, extra_of(task, *flags), spec);
+    }
+    return true;
+}
+
+// What the options of a spec make of a task. False: no memory.
+static __attribute__((noinline)) bool make_options(oai_task_t *task, const oa_spec_t *spec,
+                                                   uint32_t *flags)
+{
+    if (!make_extra(task, spec, flags))
+        return false;
+    if (spec->group)
+        *flags |= OAI_TASK_GROUPED;
+    const oa_coord_t *coord = oai_task_coord(task);
+    if (spec->stack && (spec->pinned || oai_stack_class(spec->stack) != coord->stack_class))
+        *flags |= (oai_stack_class(spec->stack) + 1) << OAI_TASK_CLASS_SHIFT;
+    if (spec->block || spec->pinned)
+        *flags |= OAI_TASK_HOSTED;
+    if (spec->pinned)
+        *flags |= OAI_TASK_PINNED;
+    if (spec->task) {
+        *flags |= OAI_TASK_NAMED;
+        // Relaxed: a slot that is free is nobody else's.
+        uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+        unlock(task, ticket | OAI_TICKET_JOINABLE);
+    }
+    return true;
 }
 
 static uint64_t next_id(oai_worker_t *worker)
@@ -170,43 +223,37 @@ static void free_slot(oai_task_t *task, oai_worker_t *worker)
         oai_task_pool_give(&oai_task_coord(task)->tasks, task);
 }
 
-oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
+oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec, bool bare)
 {
     oai_task_t *task = worker ? oai_task_take(&worker->tasks) : oai_task_pool_take(&coord->tasks);
     if (!task)
         return NULL;
     uint32_t flags = 0;
-    if (OAI_UNLIKELY(!make_argument(task, spec, &flags))) {
+    task->arg = spec->arg;
+    if (OAI_UNLIKELY(!bare && !make_options(task, spec, &flags))) {
         free_slot(task, worker);
         return NULL;
     }
-    if (spec->task)
-        flags |= OAI_TASK_NAMED;
-    if (spec->group)
-        flags |= OAI_TASK_GROUPED;
-    if (spec->stack && oai_stack_class(spec->stack) != coord->stack_class)
-        flags |= (oai_stack_class(spec->stack) + 1) << OAI_TASK_CLASS_SHIFT;
     task->fresh.fn = spec->fn;
     task->stack = NULL;
     task->id = next_id(worker);
     task->where = spec->where;
     task->group = spec->group;
     task->joiner = NULL;
-    // Relaxed, both: a slot that is free is nobody else's, and the queue publishes the task. Its
-    // ticket is that of no handle yet.
+    // Relaxed: a slot that is free is nobody else's, and the queue publishes the task. Its ticket is
+    // that of no handle yet.
     atomic_store_explicit(&task->flags, flags, memory_order_relaxed);
-    if (spec->task) {
-        uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
-        unlock(task, ticket | OAI_TICKET_JOINABLE);
-    }
     return task;
 }
+
+// A task with either of these has a block of its own, which begins with the first.
+enum { OWNS_BLOCK = OAI_TASK_GATED | OAI_TASK_EXTRA };
 
 // Frees a task. If it was NAMED its ticket is locked; its handles are stale from here on.
 static void free_task(oai_task_t *task, oai_worker_t *worker)
 {
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    if (OAI_UNLIKELY(flags & OAI_TASK_EXTRA))
+    if (OAI_UNLIKELY(flags & OWNS_BLOCK))
         oai_os.free(task->extra);
     if (flags & OAI_TASK_NAMED) {
         uint32_t next = next_ticket(atomic_load_explicit(&task->ticket, memory_order_relaxed));
@@ -228,7 +275,7 @@ static oai_worker_t *own_worker(const oai_task_t *task)
 static void keep_ended(oai_task_t *task, int change)
 {
     // Relaxed, both: read when no other thread is left.
-    if (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_EXTRA)
+    if (atomic_load_explicit(&task->flags, memory_order_relaxed) & OWNS_BLOCK)
         atomic_fetch_add_explicit(&oai_task_coord(task)->kept, change, memory_order_relaxed);
 }
 
@@ -237,7 +284,7 @@ void oai_task_abandon(oai_task_t *task)
 {
     uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    if ((ticket & OAI_TICKET_ENDED) && (flags & OAI_TASK_EXTRA))
+    if ((ticket & OAI_TICKET_ENDED) && (flags & OWNS_BLOCK))
         oai_os.free(task->extra);
 }
 
@@ -298,11 +345,20 @@ void oai_task_renew(oai_task_t *task, oai_worker_t *worker)
     task->id = next_id(worker);
 }
 
+// Gates first, then the group: who waits for the group finds them left.
+static __attribute__((noinline)) void leave_all(oai_task_t *task, uint32_t flags)
+{
+    if (flags & OAI_TASK_GATED)
+        oai_gates_leave(task);
+    if (flags & OAI_TASK_GROUPED)
+        oai_group_leave(task->group, &task->member);
+}
+
 void oai_task_finish(oai_task_t *task, oai_worker_t *worker)
 {
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    if (OAI_UNLIKELY(flags & OAI_TASK_GROUPED))
-        oai_group_leave(task->group, &task->member);
+    if (OAI_UNLIKELY(flags & (OAI_TASK_GROUPED | OAI_TASK_GATED)))
+        leave_all(task, flags);
     oai_sync_release(oai_task_coord(task));
     uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
     if (ticket & OAI_TICKET_JOINABLE)
@@ -334,8 +390,10 @@ void oai_task_discard(oai_task_t *task, oai_worker_t *worker)
     }
     if (!worker) // until the task ends it keeps the coordinator alive, and then this does
         oai_coord_enter(coord);
-    if ((flags & OAI_TASK_EXTRA) && task->extra->drop)
-        task->extra->drop(task->arg);
+    if (flags & OAI_TASK_GATED) // before the drop: the user's code holds nothing of the task's
+        oai_gates_leave(task);
+    if ((flags & OAI_TASK_EXTRA) && extra_of(task, flags)->drop)
+        extra_of(task, flags)->drop(task->arg);
     oai_task_end(task, own_worker(task)); // asked again: users' code has run
     if (!worker)
         oai_coord_leave(coord);
@@ -457,8 +515,8 @@ int oa_detach(oa_task_t *handle)
 
 // ---- Cancelled ----------------------------------------------------------------------------------
 
-// Cancels a task that is pinned. True: it was delayed and shall never run, or is a consumer that
-// rested; it is the caller's now, to be discarded.
+// Cancels a task that is pinned. True: it was delayed, or waited for a thread, and shall never run, or is
+// a consumer that rested; it is the caller's now, to be discarded.
 static bool cancel(oai_task_t *task)
 {
     // Seq_cst: the canceller's store of the pair told in wait.c.
@@ -469,6 +527,8 @@ static bool cancel(oai_task_t *task)
     unsigned index = (flags & OAI_TASK_SHARD_MASK) >> OAI_TASK_SHARD_SHIFT;
     oai_timers_t *shard = &oai_task_coord(task)->shards[index];
     if ((flags & OAI_TASK_DELAYED) && oai_timers_undelay(shard, task))
+        return true;
+    if ((flags & OAI_TASK_QUEUED) && oai_pool_withdraw(&oai_task_coord(task)->pool, task))
         return true;
     oai_wait_break_cancelled(task);
     return false;
@@ -504,14 +564,18 @@ void oai_task_cancel_any(oai_task_t *task)
     oai_wait_break_cancelled(task);
 }
 
+bool oai_task_dropped(oai_task_t *task)
+{
+    // Relaxed, both: whoever has to be sure waits.
+    return (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
+           atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
+               OAI_CANCELLING;
+}
+
 bool oa_cancelled(void)
 {
     oai_task_t *task = oai_current();
-    // Relaxed, both: whoever has to be sure waits.
-    return task &&
-           ((atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) ||
-            atomic_load_explicit(&oai_task_coord(task)->state, memory_order_relaxed) ==
-                OAI_CANCELLING);
+    return task && oai_task_dropped(task);
 }
 
 bool oa_shield(bool on)
@@ -563,7 +627,7 @@ const char *oa_task_name(oa_task_t *handle)
     if (!task)
         return NULL;
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    const char *name = flags & OAI_TASK_EXTRA ? task->extra->name : "";
+    const char *name = flags & OAI_TASK_EXTRA ? extra_of(task, flags)->name : "";
     unlock(task, ticket);
     return name;
 }

@@ -33,8 +33,8 @@ typedef struct oai_timer {
 // The deadline of a task's wait.
 typedef struct oai_deadline {
     oai_timer_t timer;
-    oai_task_t *task;
-    uint64_t word; // the unclaimed wait word of that wait: a late expiry misses
+    oai_task_t *task; // NULL: it is the blocking pool's, see pool.c
+    uint64_t word;    // the unclaimed wait word of that wait: a late expiry misses
 } oai_deadline_t;
 
 // What oai_timers_expire() found due.

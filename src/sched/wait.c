@@ -27,8 +27,18 @@
 // at once, the coordinator's state), then looks whether the task is parked; the parking task sets
 // SAVED, then looks whether it has been cancelled. All are seq_cst: one of the two sees the other.
 //
-// A plain thread has its own word in the wait, and sleeps on a futex there; nobody claims its wait
-// but the waker, or the thread itself when its deadline has passed.
+// A task that is held at a gate (gate.c) waits without having run: it is SAVED from the first, and
+// whoever held it looks for a cancel when it has unlocked the gate.
+//
+// A hosted task's thread sleeps on a futex in the task (THREAD): SAVED is set by the thread itself,
+// and who would queue the task stores 1 there instead. A plain thread has its own word in the wait
+// and sleeps on a futex there. Both claim their own wait when its deadline has passed; a plain
+// thread's is broken by nobody.
+//
+// oa_block lends a task: who has claimed its wait runs a function as the task, on the thread that
+// hosts it meanwhile. That waits until SAVED is set, after which only the claimer writes the word: it
+// may make new numbers, wait after wait, as the task would. In the end it leaves the present number
+// behind, claimed, saved and ready, and queues the task.
 #include "sched/wait.h"
 
 #include "sched/internal.h"
@@ -39,8 +49,10 @@ enum {
     SAVED = 4,
     UNBREAKABLE = 8,
     CAUSE_SHIFT = 4, // two bits
+    THREAD = 128,    // the waiter is a thread that sleeps on a futex; constant during the wait
     NUMBER_SHIFT = 8,
 };
+_Static_assert((int)THREAD == (int)OAI_TASK_HOSTED, "taken over from the task's flags");
 enum { CAUSE_WOKEN, CAUSE_DEADLINE, CAUSE_CANCELLED };
 
 static _Atomic uint64_t *word_of(oai_wait_t *wait)
@@ -81,11 +93,20 @@ bool oai_wait_expired(int64_t deadline)
 
 uintptr_t oai_wait_self(void)
 {
-    oai_task_t *task = oai_current();
+    oai_worker_t *worker = oai_self();
+    oai_task_t *task = worker ? worker->current : NULL;
     return task ? (uintptr_t)task : oai_self_thread();
 }
 
 // ---- The waiter ----------------------------------------------------------------------------------
+
+// In a thread that runs no task as a worker.
+static __attribute__((noinline)) int begin_thread(oai_wait_t *wait, oai_worker_t *worker)
+{
+    oai_task_t *task = worker ? NULL : oai_hosted();
+    wait->task = task;
+    return task && wait->breakable && cancelled(task) ? -ECANCELED : 0;
+}
 
 int oai_wait_begin(oai_wait_t *wait, bool breakable)
 {
@@ -96,7 +117,7 @@ int oai_wait_begin(oai_wait_t *wait, bool breakable)
     wait->linked = false;
     wait->result = 0;
     if (!task)
-        return 0;
+        return begin_thread(wait, worker);
     if (breakable && cancelled(task))
         return -ECANCELED;
     return OAI_LIKELY(oai_worker_can_leave(worker)) ? 0 : -ENOMEM;
@@ -106,18 +127,27 @@ void oai_wait_arm(oai_wait_t *wait)
 {
     oai_task_t *task = wait->task;
     if (!task) {
-        wait->word = UNBREAKABLE;
-        atomic_init(&wait->futex, 0);
-        atomic_init(&wait->thread_word, UNBREAKABLE);
+        wait->word = UNBREAKABLE | THREAD;
+        atomic_init(&wait->thread_word, UNBREAKABLE | THREAD);
         return;
     }
-    // Relaxed, all: the shield is the task's own, only the task itself begins a wait, and nobody
+    // Relaxed, all but the store of a held task: the shield is the task's own, only the task itself begins a wait, and nobody
     // writes between two waits.
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    bool breakable = wait->breakable && !(flags & OAI_TASK_SHIELDED);
     uint64_t number = (atomic_load_explicit(&task->word, memory_order_relaxed) >> NUMBER_SHIFT) + 1;
-    wait->word = number << NUMBER_SHIFT | (breakable ? 0 : UNBREAKABLE);
-    atomic_store_explicit(&task->word, wait->word, memory_order_relaxed);
+    uint64_t word = number << NUMBER_SHIFT;
+    if (OAI_UNLIKELY(flags & OAI_TASK_HELD)) { // it has no registers, and is on no thread
+        wait->word = word;
+        // Seq_cst: as in oai_wait_saved().
+        atomic_store_explicit(&task->word, word | SAVED, memory_order_seq_cst);
+        return;
+    }
+    if (!wait->breakable || flags & (OAI_TASK_SHIELDED | OAI_TASK_HOSTED)) {
+        bool breakable = wait->breakable && !(flags & OAI_TASK_SHIELDED);
+        word |= (breakable ? 0 : UNBREAKABLE) | (flags & OAI_TASK_HOSTED);
+    }
+    wait->word = word;
+    atomic_store_explicit(&task->word, word, memory_order_relaxed);
 }
 
 // One attempt of one claimer: `bits` are set if the wait `word` is unclaimed. Returns the word
@@ -135,26 +165,63 @@ static uint64_t claim(_Atomic uint64_t *place, uint64_t word, uint64_t bits)
     return seen;
 }
 
-static int park_thread(oai_wait_t *wait, int64_t deadline)
+// What the wait has come to, of the task that was resumed.
+static inline int outcome(oai_task_t *task)
 {
-    // The thread's "registers" are its own affair; acquire and release as for a task.
-    uint64_t word = atomic_fetch_or_explicit(&wait->thread_word, SAVED, memory_order_acq_rel);
-    // Acquire: pairs with the release in oai_wait_ready().
-    while (!(word & READY) && atomic_load_explicit(&wait->futex, memory_order_acquire) == 0) {
-        if (oai_os.futex_wait(&wait->futex, 0, deadline) != -ETIMEDOUT)
+    oai_sync_acquire(&task->word);
+    // Acquire: pairs with the release of ready: what was handed over is seen.
+    int result = result_of(atomic_load_explicit(&task->word, memory_order_acquire));
+    // The flag of a task that was being made when its coordinator was cancelled may have been written
+    // over: then every later wait must know it, too.
+    if (OAI_UNLIKELY(result == -ECANCELED))
+        atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_relaxed);
+    return result;
+}
+
+// The parking task's look of the cancel pair; its word was `word` before SAVED was set.
+static inline void break_if_cancelled(oai_task_t *task, uint64_t word)
+{
+    // From here on the task may run elsewhere; what is looked at below is type-stable, and a
+    // number that has moved on makes the break miss. The state: the sweep of a coordinator that is
+    // being cancelled may have missed the flags of a task that was being made.
+    if (!(word & (CLAIMED | UNBREAKABLE)) &&
+        (cancelled(task) || OAI_UNLIKELY(coord_cancelled(task))))
+        oai_wait_break(task, word, -ECANCELED);
+}
+
+// The calling thread, plain or the host of a task, sleeps.
+static __attribute__((noinline)) int park_thread(oai_wait_t *wait, int64_t deadline)
+{
+    oai_task_t *task = wait->task;
+    _Atomic uint64_t *place = word_of(wait);
+    _Atomic uint32_t *futex = task ? &task->futex : &wait->futex;
+    // Relaxed, both: who writes the futex next has seen SAVED; the other is a count.
+    atomic_store_explicit(futex, 0, memory_order_relaxed);
+    if (task)
+        atomic_fetch_add_explicit(&oai_task_coord(task)->pool.parks, 1, memory_order_relaxed);
+    // Acquire: pairs with ready's release, for what was handed over. Seq_cst: the parking task's half
+    // of the cancel pair, told above. The thread's "registers" are its own affair.
+    uint64_t word = atomic_fetch_or_explicit(place, SAVED, memory_order_seq_cst);
+    if (task && !(word & READY))
+        break_if_cancelled(task, word);
+    // Acquire: pairs with the release in wake_thread().
+    while (!(word & READY) && atomic_load_explicit(futex, memory_order_acquire) == 0) {
+        if (oai_os.futex_wait(futex, 0, deadline) != -ETIMEDOUT)
             continue;
-        uint64_t bits = CLAIMED | (uint64_t)CAUSE_DEADLINE << CAUSE_SHIFT;
-        if (!(claim(&wait->thread_word, wait->word, bits) & CLAIMED))
+        uint64_t bits = CLAIMED | READY | (uint64_t)CAUSE_DEADLINE << CAUSE_SHIFT;
+        if (!(claim(place, wait->word, bits) & CLAIMED))
             return -ETIMEDOUT;
         deadline = OA_FOREVER; // claimed: it will be ready in a moment
     }
-    oai_sync_acquire(&wait->thread_word);
+    if (task)
+        return outcome(task);
+    oai_sync_acquire(place);
     return 0;
 }
 
 int oai_wait_park(oai_wait_t *wait, int64_t deadline)
 {
-    if (!wait->task)
+    if (OAI_UNLIKELY(wait->word & THREAD))
         return park_thread(wait, deadline);
     oai_worker_t *worker = oai_self();
     oai_task_t *task = wait->task;
@@ -168,14 +235,7 @@ int oai_wait_park(oai_wait_t *wait, int64_t deadline)
         oai_worker_leave(worker, OAI_LEAVE_PARK);
         oai_timers_remove(shard, &timer);
     }
-    oai_sync_acquire(&task->word);
-    // Acquire: pairs with the release of ready: what was handed over is seen.
-    int result = result_of(atomic_load_explicit(&task->word, memory_order_acquire));
-    // The flag of a task that was being made when its coordinator was cancelled may have been written
-    // over: then every later wait must know it, too.
-    if (OAI_UNLIKELY(result == -ECANCELED))
-        atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_relaxed);
-    return result;
+    return outcome(task);
 }
 
 // ---- Whoever lets it go ------------------------------------------------------------------------
@@ -188,28 +248,32 @@ bool oai_wait_claim(oai_wait_t *wait)
     return !(seen & CLAIMED);
 }
 
+// Lets a thread go that sleeps on this futex: plain, or the host of a task.
+static __attribute__((noinline)) void wake_thread(_Atomic uint32_t *futex)
+{
+    // Release: pairs with the acquire in park_thread(). The thread may be gone before the wake,
+    // which touches nothing.
+    atomic_store_explicit(futex, 1, memory_order_release);
+    oai_os.futex_wake(futex, 1);
+}
+
 void oai_wait_ready(oai_wait_t *wait)
 {
     oai_task_t *task = wait->task;
+    uint64_t word = wait->word;
     oai_sync_release(word_of(wait));
     if (wait->saved)
         // Claimed and saved: nobody else writes the word any more, a store is enough. Release: what
         // was handed over; the claim has acquired the registers.
-        atomic_store_explicit(word_of(wait), wait->word | CLAIMED | SAVED | READY,
-                              memory_order_release);
+        atomic_store_explicit(word_of(wait), word | CLAIMED | SAVED | READY, memory_order_release);
     // Release: what was handed over. Acquire: pairs with SAVED's release, the task's registers.
     // After this the wait is gone, unless SAVED makes it ours to resume.
     else if (!(atomic_fetch_or_explicit(word_of(wait), READY, memory_order_acq_rel) & SAVED))
         return;
-    if (task) {
+    if (OAI_LIKELY(!(word & THREAD)))
         oai_task_ready(task, true);
-        return;
-    }
-    // Release: pairs with the acquire in park_thread(). The thread may be gone before the wake,
-    // which touches nothing.
-    _Atomic uint32_t *futex = &wait->futex;
-    atomic_store_explicit(futex, 1, memory_order_release);
-    oai_os.futex_wake(futex, 1);
+    else
+        wake_thread(task ? &task->futex : &wait->futex);
 }
 
 void oai_wait_over(oai_wait_t *wait, oai_task_t *task)
@@ -244,7 +308,9 @@ bool oai_wait_break(oai_task_t *task, uint64_t word, int result)
     uint64_t seen = claim(&task->word, word, CLAIMED | READY | cause << CAUSE_SHIFT);
     if (seen & CLAIMED)
         return false;
-    if (seen & SAVED)
+    if (seen & SAVED && word & THREAD)
+        wake_thread(&task->futex);
+    else if (seen & SAVED)
         oai_task_ready(task, false);
     return true;
 }
@@ -262,14 +328,61 @@ void oai_wait_saved(oai_task_t *task)
     // Release: the registers, to whoever resumes it. Acquire: pairs with ready's release, for the
     // queue. Seq_cst: the parking task's half of the cancel pair, told above.
     uint64_t word = atomic_fetch_or_explicit(&task->word, SAVED, memory_order_seq_cst);
-    if (word & READY) {
+    if (word & READY)
         oai_task_ready(task, true);
-        return;
-    }
-    // From here on the task may run elsewhere; what is looked at below is type-stable, and a
-    // number that has moved on makes the break miss. The state: the sweep of a coordinator that is
-    // being cancelled may have missed the flags of a task that was being made.
-    if (!(word & (CLAIMED | UNBREAKABLE)) &&
-        (cancelled(task) || OAI_UNLIKELY(coord_cancelled(task))))
+    else
+        break_if_cancelled(task, word);
+}
+
+// ---- A task that is lent to a thread ---------------------------------------------------------------
+
+bool oai_wait_doomed(const oai_wait_t *wait)
+{
+    return !(wait->word & UNBREAKABLE) && (cancelled(wait->task) || coord_cancelled(wait->task));
+}
+
+void oai_wait_lend(oai_wait_t *wait)
+{
+    unsigned rounds = 0;
+    // Acquire: pairs with the release in oai_wait_saved(): its worker has left the task.
+    while (!(atomic_load_explicit(word_of(wait), memory_order_acquire) & SAVED))
+        oai_lock_pause(&rounds);
+    oai_sync_acquire(word_of(wait));
+    // Relaxed: the flag is its thread's own, as the task is.
+    atomic_fetch_or_explicit(&wait->task->flags, OAI_TASK_HOSTED, memory_order_relaxed);
+}
+
+void oai_wait_give_back(oai_task_t *task)
+{
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_HOSTED, memory_order_relaxed);
+    // Relaxed: nobody else writes the word, told above.
+    uint64_t number = atomic_load_explicit(&task->word, memory_order_relaxed) >> NUMBER_SHIFT;
+    uint64_t word = number << NUMBER_SHIFT | CLAIMED | SAVED | READY;
+    oai_sync_release(&task->word);
+    // Release: what the thread has done, to the task.
+    atomic_store_explicit(&task->word, word, memory_order_release);
+    oai_task_ready(task, true);
+}
+
+// ---- Held at a gate ----------------------------------------------------------------------------
+
+uint64_t oai_wait_next(oai_task_t *task)
+{
+    // Relaxed: nobody writes between two waits.
+    uint64_t word = atomic_load_explicit(&task->word, memory_order_relaxed);
+    return ((word >> NUMBER_SHIFT) + 1) << NUMBER_SHIFT;
+}
+
+void oai_wait_held(oai_task_t *task, uint64_t word)
+{
+    // The task may be elsewhere already: as at the end of oai_wait_saved().
+    if (cancelled(task) || coord_cancelled(task))
         oai_wait_break(task, word, -ECANCELED);
+}
+
+int oai_wait_outcome(oai_task_t *task)
+{
+    oai_sync_acquire(&task->word);
+    // Acquire: as in oai_wait_park().
+    return result_of(atomic_load_explicit(&task->word, memory_order_acquire));
 }

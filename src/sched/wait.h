@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/atomic.h"
@@ -35,16 +36,21 @@ typedef struct oai_wait {
     oai_link_t link;       // in the object's list: under the object's lock. Free to use for whoever
                            //   has claimed the wait, until ready
     struct oai_task *task; // who waits; NULL: a plain thread. Constant after begin
-    bool breakable;        // a cancel breaks it. Constant after begin
-    uint64_t word;         // what the wait word is while nobody has claimed this wait: since link
+    uint64_t word;         // what the wait word is while nobody has claimed this wait: since arm
     void *data;            // where the element is or goes: written before it is linked
     int result;            // written by the waker between claim and ready; before that free to use
+    bool breakable;        // a cancel breaks it. Constant after begin
     bool linked;           // in the object's list: under the object's lock
     bool saved;            // the claimer's: the waiter had parked when it was claimed
-    // A plain thread's own: its wait word, and the futex on which it sleeps until it is 1.
+    uint8_t own;           // free to use for whoever made the wait
+    // A plain thread's own: its wait word, and the futex on which it sleeps until it is 1. The wait
+    // of a task is not looked at from here on: that of a held one (gate.c) ends here.
     _Atomic uint32_t futex;
     _Atomic uint64_t thread_word;
 } oai_wait_t;
+
+enum { OAI_WAIT_OF_TASK = offsetof(oai_wait_t, futex) };
+_Static_assert(OAI_WAIT_OF_TASK == 48, "what follows it in memory is pointers");
 
 // Begins a wait of the calling task or thread. `breakable`: a cancel of the task breaks it.
 // Returns 0; -ECANCELED (breakable only) when the task is cancelled and not shielded; -ENOMEM when

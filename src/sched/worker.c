@@ -93,6 +93,8 @@ static void fire(oai_worker_t *worker, const oai_fired_t *fired)
     if (fired->fresh) {
         push_last(worker, fired->task);
         oai_idle_published(&worker->coord->idle);
+    } else if (!fired->task) {
+        oai_pool_retry(worker->coord);
     } else {
         oai_wait_break(fired->task, fired->word, -ETIMEDOUT);
     }
@@ -365,12 +367,13 @@ static void check_end(oai_task_t *task)
         oai_log(oai_task_coord(task), OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
 }
 
-// Whether a fresh task may begin.
-static inline bool may_begin(oai_worker_t *worker, oai_task_t *task)
+// Whether a fresh task is cancelled, or (`other` too) may not just begin here.
+static inline bool hindered(oai_worker_t *worker, oai_task_t *task, uint32_t other)
 {
     // Relaxed, both: who cancels later is too late.
-    return !(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CANCELLED) &&
-           atomic_load_explicit(&worker->coord->state, memory_order_relaxed) != OAI_CANCELLING;
+    return (atomic_load_explicit(&task->flags, memory_order_relaxed) &
+            (OAI_TASK_CANCELLED | other)) ||
+           atomic_load_explicit(&worker->coord->state, memory_order_relaxed) == OAI_CANCELLING;
 }
 
 static inline unsigned stack_class(oai_worker_t *worker, oai_task_t *task)
@@ -392,10 +395,31 @@ static void no_stack(oai_worker_t *worker, oai_task_t *task)
     oai_os.sleep(A_WHILE);
 }
 
-static void discard(oai_worker_t *worker, oai_task_t *task)
+// A hindered task: whether it may begin all the same, now that it has passed its gates. If not it
+// is held at one, or another thread has to run it, or it is gone.
+static __attribute__((noinline)) bool unhinder(oai_worker_t *worker, oai_task_t *task)
 {
     worker->current = NULL;
-    oai_task_discard(task, worker);
+    bool cancelled = hindered(worker, task, 0);
+    // Relaxed: the queue has published it.
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    int err = cancelled ? -ECANCELED : 0;
+    if (flags & OAI_TASK_HELD)
+        err = oai_gates_pass(task, cancelled);
+    if (err == 0 && flags & OAI_TASK_HOSTED)
+        oai_pool_host(worker->coord, task);
+    else if (err == 0)
+        worker->current = task;
+    else if (err != -EINPROGRESS)
+        oai_task_discard(task, worker);
+    return worker->current != NULL;
+}
+
+// Whether a fresh task may begin.
+static inline bool may_begin(oai_worker_t *worker, oai_task_t *task)
+{
+    return OAI_LIKELY(!hindered(worker, task, OAI_TASK_HELD | OAI_TASK_HOSTED)) ||
+           unhinder(worker, task);
 }
 
 #if OAI_OWN_STACKS
@@ -419,11 +443,9 @@ static _Noreturn void begin(void *arg)
 
 static void dispatch(oai_worker_t *worker, oai_task_t *task)
 {
-    count(&worker->dispatches);
-    if (!task->stack && !may_begin(worker, task)) {
-        discard(worker, task);
+    if (!task->stack && !may_begin(worker, task))
         return;
-    }
+    count(&worker->dispatches);
     worker->current = task;
     if (task->stack) {
         oai_switch(&worker->native, &task->context);
@@ -506,10 +528,8 @@ static inline void dispatch(oai_worker_t *worker, oai_task_t *task)
         worker->stack = task->stack;
         oai_jump(&task->context);
     }
-    if (OAI_UNLIKELY(!may_begin(worker, task))) {
-        discard(worker, task);
+    if (!may_begin(worker, task))
         return;
-    }
     if (OAI_UNLIKELY(stack_class(worker, task) != worker->stack->cls)) {
         change_stack(worker, task);
         return;

@@ -5,7 +5,8 @@
 // under a short lock. An unlock with waiters takes the first of them off the list, frees the mutex
 // and wakes that one, which tries again: a newcomer may have been quicker (it barges), and the
 // woken one goes back to the head of the list. After BARGES of those in a row the unlock hands the
-// mutex over instead.
+// mutex over instead. To a task that has it as a gate it is always handed over, for that one does not
+// run and cannot try again.
 //
 // Last touch: while somebody is in the list the mutex cannot be freed by its user, and an unlock
 // that has claimed a waiter has released the list's lock before that one can go on. When the list
@@ -15,6 +16,7 @@
 
 #include "base/lock.h"
 #include "oasync/sync.h"
+#include "sched/sched.h"
 #include "sched/wait.h"
 
 // Newcomers in a row that may overtake a woken waiter. Waking costs thousands of times what taking
@@ -100,23 +102,18 @@ static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, int
     return err;
 }
 
-// Who was woken gives up: if the mutex is free the next one is woken instead.
-static int give_up(mutex_state_t *mutex, int err)
+static int unlock_contended(mutex_state_t *mutex, uint64_t self, uint64_t seen);
+
+// Who was woken gives up: if the mutex is free it lets the next one go, as its holder for a moment.
+static int give_up(mutex_state_t *mutex, uintptr_t self, int err)
 {
-    oai_wait_t *next = NULL;
     oai_lock(&mutex->lock);
     mutex->waiters.coming--;
-    // Relaxed: nothing of ours is protected; the word only tells whether it is free.
-    if (!(atomic_load_explicit(&mutex->word, memory_order_relaxed) & ~WAITERS))
-        next = oai_wait_claim_first(&mutex->waiters);
     set_waiters(mutex);
-    if (next) {
-        next->result = TRY_AGAIN;
-        mutex->waiters.coming++;
-    }
+    bool passes_on = !oai_list_empty(&mutex->waiters.list) && try_take(mutex, self);
     oai_unlock(&mutex->lock);
-    if (next)
-        oai_wait_ready(next);
+    if (passes_on)
+        unlock_contended(mutex, self, self);
     return err;
 }
 
@@ -139,7 +136,7 @@ static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uin
         oai_wait_t wait;
         int err = oai_wait_begin(&wait, breakable);
         if (err)
-            return beaten ? give_up(mutex, err) : err;
+            return beaten ? give_up(mutex, self, err) : err;
         wait.data = (void *)self;
         wait.result = beaten; // for the unlock that finds it in the list
         err = enqueue(mutex, &wait, deadline, beaten);
@@ -218,18 +215,43 @@ static __attribute__((noinline)) int unlock_contended(mutex_state_t *mutex, uint
     return 0;
 }
 
-int oa_mutex_unlock(oa_mutex_t *mutex)
+static inline int unlock(mutex_state_t *state, uint64_t self)
 {
-    if (!mutex)
-        return -EINVAL;
-    mutex_state_t *state = state_of(mutex);
-    uint64_t self = oai_wait_self(), seen = self;
+    uint64_t seen = self;
     // Release: pairs with the acquire in try_take().
     if (OAI_LIKELY(atomic_compare_exchange_strong_explicit(
             &state->word, &seen, 0, memory_order_release, memory_order_relaxed)))
         return 0;
     return unlock_contended(state, self, seen);
 }
+
+int oa_mutex_unlock(oa_mutex_t *mutex)
+{
+    return mutex ? unlock(state_of(mutex), oai_wait_self()) : -EINVAL;
+}
+
+// The holder's name is oai_wait_self() of the task that is to hold it.
+static int enter(void *object, oai_wait_t *wait)
+{
+    if (try_take(object, (uintptr_t)wait->task))
+        return 0;
+    wait->data = wait->task;
+    wait->result = BARGES;
+    return enqueue(object, wait, OA_FOREVER, 0);
+}
+
+static void gate_withdraw(void *object, oai_wait_t *wait)
+{
+    withdraw(object, wait, -ECANCELED);
+}
+
+// Does nothing when the task has unlocked it early.
+static void leave(void *object, struct oai_task *task)
+{
+    unlock(object, (uintptr_t)task);
+}
+
+const oai_gate_t oai_mutex_gate = {NULL, enter, gate_withdraw, leave};
 
 int oa_mutex_destroy(oa_mutex_t *mutex)
 {

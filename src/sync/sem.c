@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/lock.h"
 #include "oasync/sync.h"
+#include "sched/sched.h"
 #include "sched/wait.h"
 #include "sync/word.h"
 
@@ -55,29 +56,45 @@ int oa_sem_tryacquire(oa_sem_t *sem)
     return try_take(state_of(sem)) ? 0 : -EAGAIN;
 }
 
+// Takes a permit, or puts the wait into the list. 0, -ETIMEDOUT, -EINPROGRESS: it is linked.
+static int take_or_link(sem_state_t *sem, oai_wait_t *wait, int64_t deadline)
+{
+    int err = 0;
+    uint64_t word = oai_word_lock(&sem->word);
+    bool taken = (word & OAI_WORD_COUNT) != 0;
+    if (taken) {
+        word--;
+    } else if (oai_wait_expired(deadline)) {
+        err = -ETIMEDOUT;
+    } else {
+        oai_wait_link(&sem->waiters, wait);
+        err = -EINPROGRESS;
+    }
+    oai_word_unlock(&sem->word, word, &sem->waiters);
+    return err;
+}
+
+// A broken wait is taken out of the list.
+static void withdraw(void *object, oai_wait_t *wait)
+{
+    sem_state_t *sem = object;
+    uint64_t word = oai_word_lock(&sem->word);
+    oai_wait_unlink(&sem->waiters, wait);
+    oai_word_unlock(&sem->word, word, &sem->waiters);
+}
+
 static int acquire_slow(sem_state_t *sem, int64_t deadline)
 {
     oai_wait_t wait;
     int err = oai_wait_begin(&wait, true);
     if (err)
         return err;
-    uint64_t word = oai_word_lock(&sem->word);
-    bool taken = (word & OAI_WORD_COUNT) != 0;
-    if (taken)
-        word--;
-    else if (oai_wait_expired(deadline))
-        err = -ETIMEDOUT;
-    else
-        oai_wait_link(&sem->waiters, &wait);
-    oai_word_unlock(&sem->word, word, &sem->waiters);
-    if (taken || err)
+    err = take_or_link(sem, &wait, deadline);
+    if (err != -EINPROGRESS)
         return err;
     err = oai_wait_park(&wait, deadline);
-    if (err) {
-        word = oai_word_lock(&sem->word);
-        oai_wait_unlink(&sem->waiters, &wait);
-        oai_word_unlock(&sem->word, word, &sem->waiters);
-    }
+    if (err)
+        withdraw(sem, &wait);
     return err;
 }
 
@@ -122,6 +139,19 @@ int oa_sem_release(oa_sem_t *sem)
             return 0;
     return release_slow(state);
 }
+
+static int enter(void *object, oai_wait_t *wait)
+{
+    return try_take(object) ? 0 : take_or_link(object, wait, OA_FOREVER);
+}
+
+static void leave(void *object, struct oai_task *task)
+{
+    (void)task;
+    oa_sem_release(object);
+}
+
+const oai_gate_t oai_sem_gate = {NULL, enter, withdraw, leave};
 
 int oa_sem_destroy(oa_sem_t *sem)
 {

@@ -1,43 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // depth.c - a task may wait at any depth of calls; what is on its stack and in its registers stays.
+#include "rounding.h"
 #include "support.h"
 
 enum { DEPTH = 300, TASKS = 20 };
-
-// The rounding modes, in the control word itself: there is no libm here.
-enum { NEAREST, UPWARD, DOWNWARD };
-
-#if defined(__x86_64__)
-static const unsigned mode_bits[] = {0, 2, 1, 3};
-
-static void set_rounding(int mode)
-{
-    __builtin_ia32_ldmxcsr((__builtin_ia32_stmxcsr() & ~0x6000U) | mode_bits[mode] << 13);
-}
-
-static int rounding(void)
-{
-    return (int)mode_bits[__builtin_ia32_stmxcsr() >> 13 & 3]; // its own inverse
-}
-#elif defined(__aarch64__)
-static uint64_t read_fpcr(void)
-{
-    uint64_t fpcr;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
-    return fpcr;
-}
-
-static void set_rounding(int mode)
-{
-    uint64_t fpcr = (read_fpcr() & ~(uint64_t)(3 << 22)) | (uint64_t)mode << 22;
-    __asm__ volatile("msr fpcr, %0" : : "r"(fpcr));
-}
-
-static int rounding(void)
-{
-    return (int)(read_fpcr() >> 22 & 3);
-}
-#endif
 
 static uint64_t descend(int depth, uint64_t value)
 {

@@ -27,6 +27,11 @@ static void ok(int err)
 #define GO(fn, ...)                                                                                \
     (atomic_fetch_add(&spawned, 1), oa_go((fn), __VA_ARGS__, .drop = dropped))
 
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
 static void count(void *arg)
 {
     dropped(arg);
@@ -225,6 +230,35 @@ static void chains(void *arg)
     }
 }
 
+static oa_mutex_t resource;
+static oa_latch_t latch;
+static oa_backpressure_t bp;
+
+// Held, let in, cancelled while held: with and without a drop of its own, a name and a copy.
+static void gates(void *arg)
+{
+    struct big big = {.bytes[0] = 'a', .bytes[199] = 'z'};
+    oa_mutex_init(&resource);
+    oa_sem_init(&sem, 0);
+    oa_latch_init(&latch, 1000);
+    oa_backpressure_init(&bp, 2, OA_LOSSLESS);
+    for (int i = 0; i < 60; i++) {
+        oa_task_t *task = NULL;
+        ok(GO(yield, arg, .acq = &resource, .bp = &bp));
+        ok(GO(count, arg, .sem = &sem, .delay = i % 2));
+        atomic_fetch_add(&spawned, 2);
+        ok(oa_go(check_big, oa_val(big), .drop = drop_big, .name = "gated", .acq = &resource));
+        int err = oa_go(check_big, oa_val(big), .drop = drop_big, .latch = &latch, .task = &task);
+        ok(err);
+        CHECK((err == 0) == (task != NULL));
+        if (err == 0)
+            CHECK_EQ(oa_cancel(task), 0);
+        while (err == 0 && (err = oa_join(task)) == -ENOMEM)
+            err = 0;
+    }
+    CHECK_EQ(oa_sem_release(&sem), 0);
+}
+
 // Runs one inside of the other, and spawns from outside.
 static void nested(void *arg)
 {
@@ -239,6 +273,54 @@ static void nested(void *arg)
     while ((err = oa_wait(coord)) == -ENOMEM)
         oa_yield();
     CHECK_EQ(err, 0);
+}
+
+// ---- Threads that may be blocked -----------------------------------------------------------------
+
+static void block(void *arg)
+{
+    int err = oa_block(nothing, arg);
+    ok(err);
+    dropped(arg);
+}
+
+static void pass_on(void *arg)
+{
+    CHECK_EQ(oa_sleep(OA_MICROSECOND), 0);
+    ok(GO(count, arg, .block = 1));
+    dropped(arg);
+}
+
+static void hosted(void *arg)
+{
+    for (int i = 0; i < 12; i++) {
+        ok(GO(i % 2 ? pass_on : count, arg, .block = 1, .delay = i % 3));
+        ok(GO(i % 2 ? pass_on : count, arg, .pinned = 1, .delay = i % 3));
+        ok(GO(block, arg));
+        if (i % 4 == 0)
+            ok(oa_block(nothing, NULL));
+    }
+}
+
+// Each waits for the next one, so that many threads are needed.
+static void chain(void *arg)
+{
+    int depth = *(int *)arg - 1;
+    oa_task_t *task = NULL;
+    if (depth > 0) {
+        ok(GO(chain, oa_val(depth), .block = 1, .task = &task));
+        if (task)
+            CHECK_EQ(oa_join(task), 0);
+    }
+    dropped(NULL);
+}
+
+static void hosted_chains(void *arg)
+{
+    int depth = 10;
+    (void)arg;
+    ok(GO(chain, oa_val(depth), .block = 1));
+    ok(GO(chain, oa_val(depth), .block = 1, .delay = 1));
 }
 
 // ---- Runs of them ----------------------------------------------------------------------------------
@@ -264,8 +346,9 @@ static int start_and_wait(oa_fn *fn)
 }
 
 static int (*const ways[])(oa_fn *) = {run_one, run_two, start_and_wait};
-static oa_fn *const scenarios[] = {storm,  overflow, park_many, delays, copies, channels,
-                                   stacks, groups,   owners,    chains, nested};
+static oa_fn *const scenarios[] = {storm,    overflow, park_many, delays,       copies,
+                                   channels, stacks,   groups,    owners,       chains,
+                                   gates,    nested,   hosted,    hosted_chains};
 enum { WAYS = sizeof ways / sizeof *ways, SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
 static void once(size_t way, size_t scenario)

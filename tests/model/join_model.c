@@ -396,7 +396,7 @@ static void ends_and_reuses(void *unused)
     works(unused);
     stub_worker()->current = NULL;
     oai_task_end(child, stub_worker());
-    oai_task_t *next = oai_task_make(&stub_coord, stub_worker(), &spec);
+    oai_task_t *next = oai_task_make(&stub_coord, stub_worker(), &spec, false);
     if (!next)
         return;
     model_seen(REUSED);
@@ -426,7 +426,7 @@ static void stale(void)
     oa_spec_t spec = OA_SPEC_INIT;
     spec.fn = works;
     spec.task = &child_handle;
-    child = oai_task_make(&stub_coord, NULL, &spec);
+    child = oai_task_make(&stub_coord, NULL, &spec, false);
     child_handle = oai_task_handle(child);
     model_thread("worker", ends_and_reuses, NULL);
     model_thread("stale", uses_stale, NULL);
@@ -465,7 +465,7 @@ static void tells_itself_and_reuses(void *unused)
     tells_itself(unused);
     stub_worker()->current = NULL;
     oai_task_end(child, stub_worker());
-    oai_task_t *next = oai_task_make(&stub_coord, stub_worker(), &spec);
+    oai_task_t *next = oai_task_make(&stub_coord, stub_worker(), &spec, false);
     model_assert(next == child);
     stub_become(next, true);
     model_assert(oa_self() != atomic_load_explicit(&own, memory_order_relaxed));
@@ -491,7 +491,7 @@ static void pinned(void)
     atomic_init(&own, NULL);
     oa_spec_t spec = OA_SPEC_INIT;
     spec.fn = works;
-    child = oai_task_make(&stub_coord, NULL, &spec);
+    child = oai_task_make(&stub_coord, NULL, &spec, false);
     model_thread("worker", tells_itself_and_reuses, NULL);
     model_thread("cancels", cancels_own, NULL);
 }

@@ -26,9 +26,49 @@ void oai_self_set(oai_worker_t *worker)
     self[model_self()] = worker;
 }
 
-uintptr_t oai_self_thread(void)
+oai_seat_t *oai_seat_here(void)
 {
-    return (uintptr_t)&self[model_self()] | 2;
+    static oai_seat_t plain[STUB_THREADS]; // no task is hosted here
+    return &plain[model_self()];
+}
+
+// ---- No blocking pool ---------------------------------------------------------------------------
+
+void oai_pool_init(oai_pool_t *pool, int most)
+{
+    (void)pool;
+    (void)most;
+}
+
+int oai_pool_start(oa_coord_t *coord, oai_task_t *task)
+{
+    (void)coord;
+    (void)task;
+    model_fail("stub_coord.c: no pool here");
+    return 0;
+}
+
+bool oai_pool_withdraw(oai_pool_t *pool, oai_task_t *task)
+{
+    (void)pool;
+    (void)task;
+    return false;
+}
+
+oai_task_t *oai_pool_withdraw_all(oai_pool_t *pool)
+{
+    (void)pool;
+    return NULL;
+}
+
+void oai_pool_close(oai_pool_t *pool)
+{
+    (void)pool;
+}
+
+void oai_pool_join(oai_pool_t *pool)
+{
+    (void)pool;
 }
 
 // ---- The system ---------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ static void run(void *task)
 
 static oai_task_t *make(const oa_spec_t *spec)
 {
-    oai_task_t *task = oai_task_make(&stub_coord, oai_self(), spec);
+    oai_task_t *task = oai_task_make(&stub_coord, oai_self(), spec, false);
     model_assert(task != NULL);
     if (spec->group && oai_group_enter(spec->group, &task->member) != 0) {
         atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_GROUPED, memory_order_relaxed);
@@ -164,4 +164,12 @@ void stub_life_over(void)
     for (int i = STUB_TASKS - slots; i < STUB_TASKS; i++)
         model_assert((atomic_load_explicit(&stub_slot(i)->ticket, memory_order_relaxed) &
                       ((1u << OAI_TICKET_SHIFT) - 1)) == 0);
+}
+
+bool oai_pool_withdraw(oai_pool_t *pool, oai_task_t *task)
+{
+    (void)pool;
+    (void)task;
+    model_fail("no pool here");
+    return false;
 }

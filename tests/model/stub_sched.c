@@ -23,6 +23,7 @@ static struct parked {
 } parked[STUB_TASKS];
 
 static oai_worker_t workers[THREADS];
+static oai_seat_t seats[THREADS];
 static bool is_worker[THREADS];
 static int refusals[THREADS]; // how often the thread's worker has refused to be left
 static oai_timers_t shard;
@@ -67,6 +68,7 @@ void stub_reset(void)
         is_worker[i] = false;
         refusals[i] = 0;
         workers[i].current = NULL;
+        seats[i] = (oai_seat_t){0};
     }
 }
 
@@ -107,6 +109,21 @@ oai_task_t *stub_task(const char *name, void (*fn)(void *), void *arg)
     oai_task_t *task = stub_slot(slots_used++);
     run_as(model_thread(name, fn, arg), task, true);
     return task;
+}
+
+oai_task_t *stub_hosted_task(const char *name, void (*fn)(void *), void *arg)
+{
+    oai_task_t *task = stub_task(name, fn, arg);
+    int thread = parked_of(task)->thread;
+    run_as(thread, NULL, false);
+    seats[thread].hosted = task;
+    atomic_init(&task->flags, OAI_TASK_HOSTED);
+    return task;
+}
+
+void oai_host_set(oai_task_t *hosted)
+{
+    seats[model_self()].hosted = hosted;
 }
 
 void stub_pool(int count)
@@ -169,9 +186,9 @@ oai_worker_t *oai_self(void)
     return is_worker[model_self()] ? stub_worker() : NULL;
 }
 
-uintptr_t oai_self_thread(void)
+oai_seat_t *oai_seat_here(void)
 {
-    return (uintptr_t)stub_worker() | 2;
+    return &seats[model_self()];
 }
 
 // ---- Leaving and coming back --------------------------------------------------------------------

@@ -27,6 +27,9 @@ void stub_reset(void);
 // A model thread that is a task: the next of the slab.
 oai_task_t *stub_task(const char *name, void (*fn)(void *), void *arg);
 
+// The same for a hosted task.
+oai_task_t *stub_hosted_task(const char *name, void (*fn)(void *), void *arg);
+
 // A slot of the slab.
 oai_task_t *stub_slot(int index);
 

@@ -187,7 +187,7 @@ static void shut_down(void *unused)
 static void waits_when_made(void *unused)
 {
     (void)unused;
-    atomic_store_explicit(&task->flags, 0, memory_order_relaxed);
+    atomic_store_explicit(&task->flags, oai_self() ? 0 : OAI_TASK_HOSTED, memory_order_relaxed);
     saw(event_wait(&event, true, OA_FOREVER), WOKEN);
 }
 
@@ -344,6 +344,129 @@ static void thread_until(void)
 MODEL(thread_wake, thread_wake, conserved, .must_see = 1 << WOKEN, .spurious = 1);
 MODEL(thread_until, thread_until, conserved, .must_see = 1 << WOKEN | 1 << TIMED_OUT,
       .spurious = 1);
+
+// ---- Hosted tasks -------------------------------------------------------------------------------
+
+static void hosted_wake_and_cancel(void)
+{
+    reset();
+    task = stub_hosted_task("hosted", waits, NULL);
+    model_thread("waker", waker, &event);
+    model_thread("canceller", canceller, NULL);
+}
+
+static void hosted_all_three(void)
+{
+    reset();
+    task = stub_hosted_task("hosted", waits_until, NULL);
+    model_thread("waker", waker, &event);
+    model_thread("canceller", canceller, NULL);
+}
+
+static void hosted_cancel_only(void)
+{
+    reset();
+    task = stub_hosted_task("hosted", waits, NULL);
+    model_thread("canceller", canceller, NULL);
+}
+
+static void hosted_made_and_shut_down(void)
+{
+    reset();
+    task = stub_hosted_task("hosted", waits_when_made, NULL);
+    model_thread("shutdown", shut_down, NULL);
+}
+
+static void hosted_until(void)
+{
+    reset();
+    task = stub_hosted_task("hosted", waits_twice, NULL);
+    model_thread("waker", wakes_twice, NULL);
+}
+
+static void hosted_unbreakable(void)
+{
+    reset();
+    task = stub_hosted_task("hosted", waits_unbroken, NULL);
+    model_thread("waker", waker, &event);
+    model_thread("canceller", canceller, NULL);
+}
+
+MODEL(hosted_wake_and_cancel, hosted_wake_and_cancel, conserved, .spurious = 1,
+      .must_see = 1 << WOKEN | 1 << CANCELLED | 1 << NOT_BEGUN);
+MODEL(hosted_all_three, hosted_all_three, conserved, .stale = 1, .bound = 2,
+      .must_see = 1 << WOKEN | 1 << TIMED_OUT | 1 << CANCELLED | 1 << NOT_BEGUN);
+MODEL(hosted_cancel_only, hosted_cancel_only, conserved, .never_see = 1 << WOKEN,
+      .must_see = 1 << CANCELLED | 1 << NOT_BEGUN);
+MODEL(hosted_made_and_shut_down, hosted_made_and_shut_down, conserved, .never_see = 1 << WOKEN,
+      .must_see = 1 << CANCELLED | 1 << NOT_BEGUN);
+MODEL(hosted_until, hosted_until, conserved, .must_see = 1 << WOKEN | 1 << TIMED_OUT | 1 << WOKEN_2,
+      .spurious = 1);
+MODEL(hosted_unbreakable, hosted_unbreakable, conserved, .never_see = 1 << CANCELLED | 1 << WOKEN_2,
+      .must_see = 1 << WOKEN | 1 << CANCELLED_2);
+
+// ---- A task that is lent, as to the thread that works off its oa_block --------------------------
+
+static int lent; // plain: the lender writes, check() reads
+
+// A signal that is handed over only when the task has waited for the second event, on this thread.
+static void lender(void *unused)
+{
+    (void)unused;
+    oai_lock(&event.lock);
+    oai_wait_t *wait = oai_wait_claim_first(&event.waiters);
+    if (!wait)
+        event.signals++;
+    oai_unlock(&event.lock);
+    lent++;
+    if (!wait)
+        return;
+    oai_wait_lend(wait);
+    oai_host_set(task);
+    *(int *)wait->data = VALUE;
+    wait->result = RESULT;
+    saw(event_wait(&second, true, OA_FOREVER), WOKEN_2);
+    oai_host_set(NULL);
+    oai_wait_give_back(task);
+}
+
+// Waits again when it is back.
+static void is_lent(void *unused)
+{
+    waits(unused);
+    saw(event_wait(&second, true, 1), LEFT);
+}
+
+static void lent_conserved(void)
+{
+    model_assert(given + lent == taken + event.signals + second.signals);
+    model_assert(!oai_wait_busy(&event.waiters) && !oai_wait_busy(&second.waiters));
+    model_assert(!(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HOSTED));
+}
+
+static void lent_task(void)
+{
+    reset();
+    lent = 0;
+    stub_next_stack = true;
+    task = stub_task("task", is_lent, NULL);
+    model_thread("lender", lender, NULL);
+    model_thread("waker", waker, &second);
+}
+
+static void lent_and_cancelled(void)
+{
+    reset();
+    lent = 0;
+    task = stub_task("task", waits, NULL);
+    model_thread("lender", lender, NULL);
+    model_thread("canceller", canceller, NULL);
+}
+
+MODEL(lent, lent_task, lent_conserved, .bound = 2, .stale = 2,
+      .must_see = 1 << WOKEN | 1 << WOKEN_2);
+MODEL(lent_and_cancelled, lent_and_cancelled, lent_conserved, .bound = 2, .stale = 2,
+      .must_see = 1 << WOKEN | 1 << CANCELLED | 1 << CANCELLED_2 | 1 << NOT_BEGUN);
 
 // ---- All at once --------------------------------------------------------------------------------
 

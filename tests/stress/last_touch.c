@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// last_touch.c - who has been let go may overwrite the object at once: mutex, semaphore, group and join, let go by a task of
-// another coordinator, by one on another worker, and by a plain thread. An argument gives the number of rounds.
+// last_touch.c - who has been let go may overwrite the object at once: mutex, semaphore, latch, barrier, group and join, let go
+// by a task of another coordinator, by one on another worker, and by a plain thread. An argument gives the number of rounds.
 // ctest: timeout=60
 #include "stress/support.h"
 
@@ -47,6 +47,26 @@ static void unlock(void *object)
 static void release(void *object)
 {
     CHECK_EQ(oa_sem_release(object), 0);
+}
+
+static void arrive(void *object)
+{
+    CHECK_EQ(oa_latch_arrive(object), 0);
+}
+
+static void meet(void *object)
+{
+    int err = oa_barrier_wait(object);
+    CHECK(err == 0 || err == 1);
+}
+
+static atomic_bool met; // the waker has come to the barrier, or has given up
+
+static void meet_until(void *object)
+{
+    int err = oa_barrier_wait_until(object, oa_after(20 * OA_MICROSECOND));
+    CHECK(err == 0 || err == 1 || err == -ETIMEDOUT);
+    atomic_store(&met, true);
 }
 
 // Ends the task of this handle by a drop in the calling thread.
@@ -103,6 +123,44 @@ static void sem_round(uint64_t *random)
     overwrite(&sem, sizeof sem, random);
 }
 
+static void latch_round(uint64_t *random)
+{
+    oa_latch_t latch = OA_LATCH_INIT(1);
+    act = arrive;
+    atomic_store(&box, &latch);
+    dawdle(random);
+    CHECK_EQ(oa_latch_wait(&latch), 0);
+    overwrite(&latch, sizeof latch, random);
+}
+
+static void barrier_round(uint64_t *random)
+{
+    oa_barrier_t barrier = OA_BARRIER_INIT(2);
+    act = meet;
+    atomic_store(&box, &barrier);
+    dawdle(random);
+    int err = oa_barrier_wait(&barrier);
+    CHECK(err == 0 || err == 1);
+    overwrite(&barrier, sizeof barrier, random);
+}
+
+// The other one's time may be up when the round is full.
+static void barrier_broken_round(uint64_t *random)
+{
+    oa_barrier_t barrier = OA_BARRIER_INIT(2);
+    int spins = 0;
+    act = meet_until;
+    atomic_store(&met, false);
+    atomic_store(&box, &barrier);
+    dawdle(random);
+    int err = oa_barrier_wait_until(&barrier, oa_after(60 * OA_MICROSECOND));
+    CHECK(err == 0 || err == 1 || err == -ETIMEDOUT);
+    if (err >= 0)
+        overwrite(&barrier, sizeof barrier, random);
+    while (!atomic_load(&met))
+        relax(&spins);
+}
+
 static void group_dropped_round(uint64_t *random)
 {
     oa_group_t group = OA_GROUP_INIT;
@@ -151,8 +209,9 @@ static int64_t rounds;
 static void waiter(void *arg)
 {
     static void (*const all[])(uint64_t *) = {
-        mutex_round,       sem_round,          group_dropped_round,
-        group_ended_round, join_dropped_round, join_ended_round,
+        mutex_round,          sem_round,           latch_round,       barrier_round,
+        barrier_broken_round, group_dropped_round, group_ended_round, join_dropped_round,
+        join_ended_round,
     };
     uint64_t random = (uintptr_t)arg;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
