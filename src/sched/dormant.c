@@ -36,12 +36,14 @@ static int make_both(oai_dormant_t *dormant, const oa_spec_t *given)
     spec.where = given->where;
     spec.name = given->name;
     spec.stack = given->stack;
+    spec.block = given->block;
     spec.fn = dormant->calls;
     dormant->call = make(dormant, &spec, OAI_TASK_CALL);
     if (!dormant->call)
         return -ENOMEM;
     dormant->call->group = given->group; // it is no member, but may not wait for the group
     spec.stack = 0;
+    spec.block = 0;
     spec.group = given->group;
     spec.task = given->task;
     dormant->self = make(dormant, &spec, OAI_TASK_CONSUMER);
@@ -67,7 +69,7 @@ int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *cal
     oa_coord_t *coord = spec->coord ? spec->coord : oa_coord();
     if (!coord)
         return -EPERM;
-    if (spec->stack && !oai_stack_size_ok(spec->stack))
+    if (spec->stack && (spec->block || !oai_stack_size_ok(spec->stack)))
         return -EINVAL;
     if (!oai_task_admit(coord, oai_worker_of(coord), false))
         return -ESHUTDOWN;

@@ -51,8 +51,11 @@ static struct parked *parked_of(const oai_task_t *task)
     return &parked[task - stub_slot(0)];
 }
 
+void (*stub_held_ready)(oai_task_t *task);
+
 void stub_reset(void)
 {
+    stub_held_ready = NULL;
     stub_next_stack = false;
     stub_refusals = 0;
     slots_used = armed_count = 0;
@@ -230,6 +233,10 @@ void oai_task_ready(oai_task_t *task, bool next)
 {
     struct parked *p = parked_of(task);
     (void)next;
+    if (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HELD) {
+        stub_held_ready(task);
+        return;
+    }
     model_assert(p->registers == 1);
     p->registers = 2;
     model_unblock(p->thread);

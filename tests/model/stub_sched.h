@@ -21,6 +21,9 @@ extern oa_coord_t stub_coord;
 extern bool stub_next_stack; // what runs after a switch runs beside the task, if that is resumed
 extern int stub_refusals;    // how often a thread's oai_worker_can_leave() may say no
 
+// What queues a task that is held at a gate: there is no thread to unblock.
+extern void (*stub_held_ready)(oai_task_t *task);
+
 // In setup, before anything else of this file.
 void stub_reset(void);
 

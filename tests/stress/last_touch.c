@@ -244,7 +244,7 @@ static void run(bool plain, bool same, uint64_t seed)
 int main(int argc, char **argv)
 {
     uint64_t seed = test_seed();
-    rounds = argc > 1 ? atoll(argv[1]) : test_scale(1000);
+    rounds = argc > 1 ? atoll(argv[1]) : test_scale(700);
     run(false, false, seed);
     run(false, true, seed + 2);
     run(true, false, seed + 4);
