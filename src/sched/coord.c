@@ -46,11 +46,12 @@ static bool none_left(oa_coord_t *coord)
 {
     uint64_t ended = coord->inject.dropped;
     uint64_t spawned = coord->inject.spawned;
-    // Acquire: told above.
+    // Acquire: told above. With the ends everything comes that was before them: relaxed will do for
+    // the spawns.
     for (int i = 0; i < coord->workers; i++)
         ended += atomic_load_explicit(&coord->worker[i].ended, memory_order_acquire);
     for (int i = 0; i < coord->workers; i++)
-        spawned += atomic_load_explicit(&coord->worker[i].spawned, memory_order_acquire);
+        spawned += atomic_load_explicit(&coord->worker[i].spawned, memory_order_relaxed);
     return ended == spawned;
 }
 
@@ -542,8 +543,8 @@ void oai_coord_stats(oa_coord_t *coord, oa_stats_t *out)
         out->tasks_completed += atomic_load_explicit(&coord->worker[i].ended, memory_order_acquire);
     for (int i = 0; i < coord->workers; i++) {
         oai_worker_t *worker = &coord->worker[i];
-        out->tasks_spawned += atomic_load_explicit(&worker->spawned, memory_order_acquire);
-        // Relaxed: no more than counts.
+        // Relaxed, all: no more than counts, and none_left() tells about the spawns.
+        out->tasks_spawned += atomic_load_explicit(&worker->spawned, memory_order_relaxed);
         out->dispatches += atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
         out->steals += atomic_load_explicit(&worker->steals, memory_order_relaxed);
         out->parks += atomic_load_explicit(&worker->parks, memory_order_relaxed);

@@ -262,7 +262,8 @@ struct oai_worker {
     oai_task_t *pending; // to be run first by a fresh loop
     // Counters: written by the worker alone, read by anybody.
     _Atomic uint64_t dispatches, parks, steals;
-    // Tasks spawned and ended here. Release; pairs with the acquire in coord.c that finds the end.
+    // Tasks spawned and ended here. Ended: release; pairs with the acquire in coord.c that finds the
+    // end, and carries `spawned`.
     _Atomic uint64_t spawned, ended;
     oai_task_cache_t tasks;
     oai_stack_cache_t stacks;
@@ -355,6 +356,14 @@ struct oa_coord {
     _Atomic int kept; // tasks for oai_task_abandon()
     size_t map_size;  // of this struct and the arrays behind it
 };
+
+// The calling worker puts a ready task last; the injection queue takes what finds no memory for a
+// block.
+static inline void oai_worker_push_last(oai_worker_t *worker, oai_task_t *task)
+{
+    if (OAI_UNLIKELY(!oai_runq_push(&worker->queue, task)))
+        oai_inject_put(&worker->coord->inject, task);
+}
 
 // Whether the coordinator has ended; finds out whether it has just now.
 bool oai_coord_try_end(oa_coord_t *coord);

@@ -123,8 +123,8 @@ bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside)
     if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING))
         return false;
     uint64_t spawned = atomic_load_explicit(&worker->spawned, memory_order_relaxed);
-    // Release: pairs with the acquire in oai_coord_try_end().
-    atomic_store_explicit(&worker->spawned, spawned + 1, memory_order_release);
+    // Relaxed: published by the queue to who runs the task, and by the end of either to who counts.
+    atomic_store_explicit(&worker->spawned, spawned + 1, memory_order_relaxed);
     return true;
 }
 

@@ -23,41 +23,7 @@ static void count(_Atomic uint64_t *counter)
     atomic_store_explicit(counter, value + 1, memory_order_relaxed);
 }
 
-// ---- Queueing -------------------------------------------------------------------------------------
-
-// Puts a ready task last; the injection queue takes what finds no memory for a block.
-static void push_last(oai_worker_t *worker, oai_task_t *task)
-{
-    if (OAI_UNLIKELY(!oai_runq_push(&worker->queue, task)))
-        oai_inject_put(&worker->coord->inject, task);
-}
-
-void oai_task_ready(oai_task_t *task, bool next)
-{
-    oai_worker_t *worker = oai_self();
-    oa_coord_t *coord = oai_task_coord(task);
-    if (!worker || worker->coord != coord) {
-        // The task keeps the coordinator alive until it is put; after that it may be over.
-        oai_coord_enter(coord);
-        oai_inject_put(&coord->inject, task);
-        oai_idle_published_outside(&coord->idle);
-        oai_coord_leave(coord);
-        return;
-    }
-    oai_task_t *last = next ? oai_runq_put_next(&worker->queue, task) : task;
-    if (last)
-        push_last(worker, last);
-    oai_idle_published(&coord->idle);
-}
-
-bool oai_worker_push_new(oai_worker_t *worker, oai_task_t *task)
-{
-    oai_sync_release(task);
-    if (OAI_UNLIKELY(!oai_runq_push(&worker->queue, task)))
-        return false;
-    oai_idle_published(&worker->coord->idle);
-    return true;
-}
+// ---- Its own queue --------------------------------------------------------------------------------
 
 // The next task of the worker's own queue, or NULL. The task that was just woken comes first, so
 // many times in a row at most.
@@ -67,7 +33,7 @@ static oai_task_t *pop(oai_worker_t *worker)
     if (task) {
         if (OAI_LIKELY(++worker->streak <= OAI_NEXT_STREAK))
             return task;
-        push_last(worker, task);
+        oai_worker_push_last(worker, task);
     }
     worker->streak = 0;
     return oai_runq_pop(&worker->queue);
@@ -91,7 +57,7 @@ static int64_t next_expiry(void *context)
 static void fire(oai_worker_t *worker, const oai_fired_t *fired)
 {
     if (fired->fresh) {
-        push_last(worker, fired->task);
+        oai_worker_push_last(worker, fired->task);
         oai_idle_published(&worker->coord->idle);
     } else if (!fired->task) {
         oai_pool_retry(worker->coord);
@@ -133,7 +99,7 @@ static bool take_injected(oai_worker_t *worker)
     bool any = task != NULL;
     while (task) {
         oai_task_t *next = task->next;
-        push_last(worker, task);
+        oai_worker_push_last(worker, task);
         task = next;
     }
     if (any)
@@ -335,7 +301,7 @@ static __attribute__((noinline)) void settle_left(oai_worker_t *worker, oai_task
         oai_wait_saved(left);
     } else {
         if (!oai_runq_push_behind(&worker->queue, left))
-            push_last(worker, left);
+            oai_worker_push_last(worker, left);
         oai_idle_published(&worker->coord->idle);
     }
 }
@@ -390,7 +356,7 @@ static void no_stack(oai_worker_t *worker, oai_task_t *task)
     enum { A_WHILE = 100000 }; // ns
     worker->current = NULL;
     oai_log(worker->coord, OA_LOG_WARN, "task %s: no memory for its stack yet", task->where);
-    push_last(worker, task);
+    oai_worker_push_last(worker, task);
     oai_idle_published(&worker->coord->idle);
     oai_os.sleep(A_WHILE);
 }

@@ -1,50 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // lifecycle_model.c - a coordinator from its start to its end: it ends exactly when no task is
-// left, a task from outside runs or is refused, and nobody touches it after oa_wait().
+// left, a task from outside runs or is refused, and nobody touches it after oa_wait(). What becomes
+// of waits that fail is told in waiters_model.c.
 //
-// Shipped: coord.c, task.c, spawn.c, wait.c, idle.c, inject.c, runq.c. Instead of worker.c a short
-// loop of the same calls (stub_worker.c). Two threads: complete to three preemptions with one stale
-// read; three: to two, of which the bigger ones are of interleavings alone; random runs go beyond.
-#include "model.h"
-#include "sched/sched.h"
-#include "stub_coord.h"
-#include "stub_worker.h"
+// Shipped: coord.c, task.c, spawn.c, ready.c, wait.c, idle.c, inject.c, runq.c. Instead of worker.c a
+// short loop of the same calls (stub_worker.c). Two threads: complete to three preemptions with one
+// stale read; three: to two, of which the bigger ones are of interleavings alone (three take four
+// million executions each); random runs go beyond. A lent thread is worker and waiter in one.
+#include "lifecycle.h"
 
 #include <string.h>
 
-enum { TASKS = 6 };
-
-static oa_coord_t *coord;
-static int ran[TASKS], dropped[TASKS]; // plain: each by the task itself, or by who drops it
-static int taken;                      // tasks that oa_go() took; plain: one thread's
-
-// Outcomes for must_see.
-enum { RAN, DROPPED, REFUSED, TIMED_OUT, BUSY, WOKEN, CANCELLED, PARKED, NOT_BEGUN };
-
 // ---- Tasks ---------------------------------------------------------------------------------------
-
-static void leaf(void *mine)
-{
-    ++*(int *)mine;
-    model_seen(RAN);
-}
-
-static void drop(void *mine)
-{
-    ++dropped[(int *)mine - ran];
-    model_seen(DROPPED);
-}
 
 static void parent(void *mine)
 {
-    leaf(mine);
-    model_assert(oa_go(leaf, &ran[1]) == 0);
+    model_assert(oa_go(life_leaf, &life_ran[1]) == 0);
+    life_leaf(mine);
 }
 
 static void grandparent(void *mine)
 {
-    leaf(mine);
-    model_assert(oa_go(parent, &ran[2]) == 0);
+    model_assert(oa_go(parent, &life_ran[2]) == 0);
+    life_leaf(mine);
 }
 
 // ---- What is waited for -----------------------------------------------------------------------------
@@ -79,14 +57,18 @@ static void parks(void *mine)
             oai_unlock(&event_lock);
         }
     }
-    model_assert(err == -ECANCELED);
-    leaf(mine);
+    model_assert(err == -ECANCELED && oai_wait_cancelled());
+    life_leaf(mine);
 }
 
+// A task that sees that all are cancelled spawns none any more.
 static void parent_of_parking(void *mine)
 {
-    leaf(mine);
-    model_assert(oa_go(parks, &ran[1], .drop = drop) >= -ESHUTDOWN);
+    life_leaf(mine);
+    bool cancelled =
+        atomic_load_explicit(&life_coord->state, memory_order_relaxed) == OAI_CANCELLING;
+    int err = oa_go(parks, &life_ran[1], .drop = life_drop);
+    model_assert(err == -ESHUTDOWN || (err == 0 && !cancelled));
 }
 
 // The rest of such a one, for that task that is parked from the beginning: the first.
@@ -101,15 +83,15 @@ static void rest(void *mine)
         oai_unlock(&event_lock);
     }
     model_seen(woken ? WOKEN : CANCELLED);
-    leaf(mine);
+    life_leaf(mine);
 }
 
 // In setup: the first task is parked by worker 0.
 static void park_first(void)
 {
-    oai_worker_t *worker = &coord->worker[0];
+    oai_worker_t *worker = &life_coord->worker[0];
     oai_self_set(worker);
-    worker->current = oai_inject_take(&coord->inject, 1);
+    worker->current = oai_inject_take(&life_coord->inject, 1);
     model_assert(worker->current == stub_slot(0) && oai_wait_begin(&first_wait, true) == 0);
     oai_wait_link(&event_waiters, &first_wait);
     worker->current = NULL;
@@ -118,24 +100,6 @@ static void park_first(void)
 }
 
 // ---- Threads that are no workers ------------------------------------------------------------------
-
-static void waits(void *unused)
-{
-    (void)unused;
-    model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
-    oai_coord_destroy(coord);
-}
-
-static void spawns(void *unused)
-{
-    (void)unused;
-    int err = oa_go(leaf, &ran[3], .drop = drop, .coord = coord);
-    model_assert(err == 0 || err == -ESHUTDOWN);
-    if (err)
-        model_seen(REFUSED);
-    else
-        taken++;
-}
 
 static void signals(void *unused)
 {
@@ -146,34 +110,18 @@ static void signals(void *unused)
 static void cancels(void *unused)
 {
     (void)unused;
-    model_assert(oa_shutdown(coord, OA_CANCEL) == 0);
+    model_assert(oa_shutdown(life_coord, OA_CANCEL) == 0);
 }
 
 // ---- Before and after ---------------------------------------------------------------------------
 
 static void reset(void)
 {
-    stub_reset();
-    stub_worker_reset();
-    memset(ran, 0, sizeof ran);
-    memset(dropped, 0, sizeof dropped);
+    life_reset();
     memset(&event_waiters, 0, sizeof event_waiters);
     event_lock = (oai_lock_t)OAI_LOCK_INIT;
-    taken = 0;
-    model_name(&ran, "ran");
     model_name(&event_lock, "event.lock");
     model_name(&event_waiters, "event");
-}
-
-static void start(oa_fn *fn, int workers)
-{
-    oa_config_t config = {.size = sizeof config, .fn = fn, .arg = &ran[0], .max_workers = workers};
-    model_assert(oai_coord_create(&coord, &config, false) == 0);
-}
-
-static void gone(void)
-{
-    model_assert(stub_unmapped == 1);
 }
 
 // ---- From the first task to the last ------------------------------------------------------------
@@ -181,32 +129,51 @@ static void gone(void)
 static void alone(void)
 {
     reset();
-    start(parent, 1);
-    model_thread("waiter", waits, NULL);
+    life_start(parent, 1);
+    model_thread("waiter", life_waits, NULL);
 }
 
 static void family_ran(void)
 {
-    gone();
-    model_assert(ran[0] == 1 && ran[1] == 1);
+    life_gone();
+    model_assert(life_ran[0] == 1 && life_ran[1] == 1);
 }
 
 MODEL(alone, alone, family_ran, .stale = 1, .runs = 5000);
+
+static void starts_and_waits(void *unused)
+{
+    life_start(life_leaf, 1);
+    life_waits(unused);
+}
+
+// Its worker is there before its first task is.
+static void started(void)
+{
+    reset();
+    model_thread("starter", starts_and_waits, NULL);
+}
 
 // The caller's thread is worker 0.
 static void is_lent(void *unused)
 {
     (void)unused;
-    oai_coord_release(coord);
-    oai_coord_work(coord);
-    oai_coord_destroy(coord);
+    oai_coord_release(life_coord);
+    oai_coord_work(life_coord);
+    oai_coord_destroy(life_coord);
+}
+
+static void lend(oa_fn *fn, int workers)
+{
+    oa_config_t config = {
+        .size = sizeof config, .fn = fn, .arg = &life_ran[0], .max_workers = workers};
+    reset();
+    model_assert(oai_coord_create(&life_coord, &config, true) == 0);
 }
 
 static void lent(void)
 {
-    oa_config_t config = {.size = sizeof config, .fn = parent, .arg = &ran[0], .max_workers = 2};
-    reset();
-    model_assert(oai_coord_create(&coord, &config, true) == 0);
+    lend(parent, 2);
     model_thread("caller", is_lent, NULL);
 }
 
@@ -219,238 +186,186 @@ static int spawner;
 static void drains(void *unused)
 {
     (void)unused;
-    model_assert(oa_shutdown(coord, OA_DRAIN) == 0);
+    model_assert(oa_shutdown(life_coord, OA_DRAIN) == 0);
     model_join(spawner);
-    waits(NULL);
+    // Even if the first task still runs.
+    model_assert(oa_go(life_leaf, &life_ran[4], .coord = life_coord) == -ESHUTDOWN);
+    life_waits(NULL);
 }
 
 // A task from outside comes while the coordinator ends: it runs or is refused.
 static void outside(void)
 {
     reset();
-    start(leaf, 1);
-    spawner = model_thread("spawner", spawns, NULL);
+    life_start(life_leaf, 1);
+    spawner = model_thread("spawner", life_spawns, NULL);
     model_thread("drainer", drains, NULL);
 }
 
 static void run_or_refused(void)
 {
-    gone();
-    model_assert(ran[0] == 1 && ran[3] == taken && dropped[3] == 1 - taken);
+    life_gone();
+    model_assert(life_ran[0] == 1 && life_ran[3] == life_taken &&
+                 life_dropped[3] == 1 - life_taken);
 }
 
 MODEL(outside, outside, run_or_refused, .bound = 2, .stale = -1, .runs = 5000,
       .must_see = 1 << RAN | 1 << DROPPED | 1 << REFUSED);
 
+static void waits_for_both(void *unused)
+{
+    (void)unused;
+    model_assert(oai_coord_wait(life_coord, OA_FOREVER) == 0);
+    model_join(spawner);
+    oai_coord_destroy(life_coord);
+}
+
+// The same, but nobody has said that it shall end.
+static void late(void)
+{
+    reset();
+    life_start(life_leaf, 1);
+    spawner = model_thread("spawner", life_spawns, NULL);
+    model_thread("waiter", waits_for_both, NULL);
+}
+
+MODEL(late, late, run_or_refused, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << RAN | 1 << DROPPED | 1 << REFUSED);
+
+static void drains_unwatched(void *unused)
+{
+    (void)unused;
+    model_assert(oa_shutdown(life_coord, OA_DRAIN) == 0);
+    model_join(1);
+    life_waits(NULL);
+}
+
+// Nobody waits yet: the worker leaves all the same.
+static void unwatched(void)
+{
+    reset();
+    life_start(life_leaf, 1);
+    model_thread("drainer", drains_unwatched, NULL);
+}
+
 // The last task is woken from outside, while another thread waits for the end.
 static void waker(void)
 {
     reset();
-    start(leaf, 1);
+    life_start(life_leaf, 1);
     park_first();
     model_thread("waker", signals, NULL);
-    model_thread("waiter", waits, NULL);
+    model_thread("waiter", life_waits, NULL);
 }
 
-static void first_ran(void)
+MODEL(started, started, life_first_ran, .bound = 2, .stale = 1, .runs = 5000);
+MODEL(unwatched, unwatched, life_first_ran, .bound = 2, .stale = 1, .runs = 5000);
+MODEL(waker, waker, life_first_ran, .bound = 2, .stale = -1, .runs = 5000, .must_see = 1 << WOKEN);
+
+// The same with a worker that is the thread which frees everything.
+static void lent_waker(void)
 {
-    gone();
-    model_assert(ran[0] == 1);
+    lend(life_leaf, 1);
+    park_first();
+    model_thread("waker", signals, NULL);
+    model_thread("caller", is_lent, NULL);
 }
 
-MODEL(waker, waker, first_ran, .bound = 2, .stale = -1, .runs = 5000, .must_see = 1 << WOKEN);
+MODEL(lent_waker, lent_waker, life_first_ran, .stale = -1, .runs = 5000, .must_see = 1 << WOKEN);
 
 // The last task is cancelled from outside, by the end of all.
 static void canceller(void)
 {
     reset();
-    start(leaf, 1);
+    life_start(life_leaf, 1);
     park_first();
     model_thread("canceller", cancels, NULL);
-    model_thread("waiter", waits, NULL);
+    model_thread("waiter", life_waits, NULL);
 }
 
-MODEL(canceller, canceller, first_ran, .bound = 2, .stale = -1, .runs = 5000,
+MODEL(canceller, canceller, life_first_ran, .bound = 2, .stale = -1, .runs = 5000,
       .must_see = 1 << CANCELLED);
 
-// ---- A wait that gives up ------------------------------------------------------------------------
-
-static int blocked;
-
-static void blocks(void *mine)
+static void lent_canceller(void)
 {
-    model_block();
-    leaf(mine);
+    lend(life_leaf, 1);
+    park_first();
+    model_thread("canceller", cancels, NULL);
+    model_thread("caller", is_lent, NULL);
 }
 
-static void gives_up(void *unused)
+MODEL(lent_canceller, lent_canceller, life_first_ran, .stale = -1, .runs = 5000,
+      .must_see = 1 << CANCELLED);
+
+// ---- Inside of a call when the end comes ---------------------------------------------------------
+
+// The task that kept the coordinator alive ends while another one is made from outside.
+static void *alloc_or_not(size_t size)
+{
+    model_unblock(life_blocked);
+    return model_choose(2) ? model_alloc(size) : NULL;
+}
+
+static void is_guest(void *unused)
 {
     (void)unused;
-    int err = oai_coord_wait(coord, model_now() + 1000);
-    model_assert(err == -ETIMEDOUT);
-    model_unblock(blocked);
-    // The coordinator is as it was: it does not end by itself.
-    spawns(NULL);
-    model_assert(taken == 1);
-    waits(NULL);
+    int err = oa_go(life_leaf, &life_ran[3], .drop = life_drop, .coord = life_coord);
+    model_assert(err == 0 || err == -ENOMEM);
+    life_taken = err == 0;
 }
 
-static void start_blocked(void)
+static void guest(void)
 {
-    reset();
-    start(blocks, 1);
-    blocked = 1; // its worker's
+    lend(life_blocks, 1);
+    oai_os.alloc = alloc_or_not;
+    model_thread("guest", is_guest, NULL);
+    life_blocked = model_thread("caller", is_lent, NULL);
 }
 
-static void timed(void)
+MODEL(guest, guest, run_or_refused, .stale = -1, .runs = 5000, .leaks = true,
+      .must_see = 1 << RAN | 1 << DROPPED);
+
+// A task ends while a thread begins to join it, or gives that up.
+static oa_task_t *joined;
+
+static int64_t now_and_unblock(void)
 {
-    start_blocked();
-    model_thread("waiter", gives_up, NULL);
+    model_unblock(life_blocked);
+    return model_now();
+}
+
+static void joins(void *unused)
+{
+    (void)unused;
+    int err = oa_join_until(joined, model_now() + 1000);
+    model_assert(err == 0 || err == -ETIMEDOUT);
+    model_seen(err ? TIMED_OUT : WOKEN);
+}
+
+static void joiner(void)
+{
+    lend(life_leaf, 1);
+    model_assert(oa_go(life_blocks, &life_ran[3], .coord = life_coord, .task = &joined) == 0);
+    oai_os.now = now_and_unblock;
+    model_thread("joiner", joins, NULL);
+    life_blocked = model_thread("caller", is_lent, NULL);
 }
 
 static void both_ran(void)
 {
-    gone();
-    model_assert(ran[0] == 1 && ran[3] == 1);
+    life_gone();
+    model_assert(life_ran[0] == 1 && life_ran[3] == 1);
 }
 
-MODEL(timed, timed, both_ran, .bound = 2, .stale = 1, .runs = 5000);
-
-// The last task ends while the time runs out: the wait succeeds, or the coordinator is as it was.
-static void may_give_up(void *unused)
-{
-    (void)unused;
-    int err = oai_coord_wait(coord, model_now() + 1000);
-    model_assert(err == 0 || err == -ETIMEDOUT);
-    model_seen(err ? TIMED_OUT : RAN);
-    if (err) {
-        spawns(NULL);
-        model_assert(taken == 1);
-        model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
-    }
-    oai_coord_destroy(coord);
-}
-
-static void timed_late(void)
-{
-    reset();
-    start(leaf, 1);
-    model_thread("waiter", may_give_up, NULL);
-}
-
-static void all_ran(void)
-{
-    gone();
-    model_assert(ran[0] == 1 && ran[3] == taken);
-}
-
-MODEL(timed_late, timed_late, all_ran, .bound = 2, .stale = 1, .runs = 5000,
-      .must_see = 1 << RAN | 1 << TIMED_OUT);
-
-// Two wait: one is turned away or gives up, and that is no harm to the other.
-static int other;
-
-static void waits_in_vain(void *unused)
-{
-    (void)unused;
-    int err = oai_coord_wait(coord, model_now() + 1000);
-    model_assert(err == -ETIMEDOUT || err == -EBUSY);
-    model_seen(err == -EBUSY ? BUSY : TIMED_OUT);
-    model_unblock(blocked);
-}
-
-static void waits_again(void *unused)
-{
-    (void)unused;
-    int err = oai_coord_wait(coord, OA_FOREVER);
-    model_assert(err == 0 || err == -EBUSY);
-    if (err) {
-        model_join(other);
-        model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
-    }
-    oai_coord_destroy(coord);
-}
-
-static void two_wait(void)
-{
-    start_blocked();
-    other = model_thread("waiter in vain", waits_in_vain, NULL);
-    model_thread("waiter", waits_again, NULL);
-}
-
-MODEL(two_wait, two_wait, first_ran, .bound = 2, .stale = -1, .runs = 5000,
-      .must_see = 1 << BUSY | 1 << TIMED_OUT);
-
-// Two wait, and the last task ends while both are in their calls: who succeeds frees the coordinator,
-// and the other has touched it for the last time by then.
-static bool succeeded; // plain: the first waiter's, then of who has joined it
-static bool one_back;  // a waiter has returned; under event_lock
-
-static void tell_back(void)
-{
-    oai_lock(&event_lock);
-    one_back = true;
-    oai_unlock(&event_lock);
-}
-
-static void until_both_wait(void *mine)
-{
-    for (bool both = false; !both; oai_pause()) {
-        oai_lock(&coord->inject.lock);
-        both = coord->waits == 2;
-        oai_unlock(&coord->inject.lock);
-        oai_lock(&event_lock);
-        both = both || one_back;
-        oai_unlock(&event_lock);
-    }
-    leaf(mine);
-}
-
-static void waits_a_while(void *unused)
-{
-    (void)unused;
-    int err = oai_coord_wait(coord, model_now() + 1000);
-    succeeded = err == 0;
-    model_assert(err == 0 || err == -ETIMEDOUT || err == -EBUSY);
-    model_seen(err == 0 ? RAN : err == -EBUSY ? BUSY : TIMED_OUT);
-    if (succeeded)
-        oai_coord_destroy(coord);
-    tell_back();
-}
-
-static void waits_or_is_second(void *unused)
-{
-    (void)unused;
-    int err = oai_coord_wait(coord, OA_FOREVER);
-    model_assert(err == 0 || err == -EBUSY);
-    if (err) {
-        tell_back();
-        model_join(other);
-    }
-    if (err && !succeeded)
-        model_assert(oai_coord_wait(coord, OA_FOREVER) == 0);
-    if (!err || !succeeded)
-        oai_coord_destroy(coord);
-}
-
-static void both_wait(void)
-{
-    reset();
-    succeeded = one_back = false;
-    start(until_both_wait, 1);
-    other = model_thread("waiter for a while", waits_a_while, NULL);
-    model_thread("waiter", waits_or_is_second, NULL);
-}
-
-MODEL(both_wait, both_wait, first_ran, .bound = 2, .stale = -1, .runs = 5000,
-      .must_see = 1 << BUSY | 1 << TIMED_OUT);
+MODEL(joiner, joiner, both_ran, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << TIMED_OUT | 1 << WOKEN);
 
 // ---- OA_CANCEL ------------------------------------------------------------------------------------
 
 static void cancels_and_waits(void *unused)
 {
     cancels(unused);
-    waits(unused);
+    life_waits(unused);
 }
 
 // A task begins, goes to wait, waits: it is told, or was never begun.
@@ -458,136 +373,141 @@ static void cancel(void)
 {
     reset();
     stub_parks = true;
-    start(parent_of_parking, 1);
+    life_start(parent_of_parking, 1);
     model_thread("canceller", cancels_and_waits, NULL);
 }
 
 static void told_or_dropped(void)
 {
-    gone();
-    model_assert(ran[0] == 0 || ran[1] + dropped[1] == 1);
+    life_gone();
+    model_assert(life_ran[0] == 0 || life_ran[1] + life_dropped[1] == 1);
 }
 
 MODEL(cancel, cancel, told_or_dropped, .bound = 2, .stale = 1, .runs = 5000,
       .must_see = 1 << PARKED | 1 << NOT_BEGUN | 1 << DROPPED);
-
-// A delayed task is dropped by the canceller, and was the last one.
-static oai_task_t *delayed; // under the shard's lock
-
-int oai_timers_delay(oai_timers_t *shard, unsigned index, oai_task_t *task, int64_t expiry,
-                     bool *earlier)
-{
-    (void)index, (void)expiry;
-    oai_lock(&shard->lock);
-    bool closed = shard->closed;
-    if (!closed) {
-        task->next = delayed;
-        delayed = task;
-    }
-    *earlier = false;
-    oai_unlock(&shard->lock);
-    return closed ? -ESHUTDOWN : 0;
-}
-
-oai_task_t *oai_timers_close(oai_timers_t *shard)
-{
-    oai_lock(&shard->lock);
-    shard->closed = true;
-    oai_task_t *chain = delayed;
-    delayed = NULL;
-    oai_unlock(&shard->lock);
-    return chain;
-}
-
-static void dropper(void)
-{
-    reset();
-    delayed = NULL;
-    start(leaf, 1);
-    model_assert(oa_go(leaf, &ran[1], .drop = drop, .coord = coord, .delay = 1) == 0);
-    model_thread("canceller", cancels, NULL);
-    model_thread("waiter", waits, NULL);
-}
-
-static void dropped_once(void)
-{
-    gone();
-    model_assert(ran[1] == 0 && dropped[1] == 1);
-}
-
-MODEL(dropper, dropper, dropped_once, .bound = 2, .stale = -1, .runs = 5000,
-      .must_see = 1 << DROPPED);
+// Fewer preemptions, more news that come late: the task that was being made meets the state last.
+MODEL(cancel_unseen, cancel, told_or_dropped, .bound = 1, .stale = 3, .runs = 5000);
 
 // ---- Counting -------------------------------------------------------------------------------------
 
-// No threads are started: these two do what workers do, but never sleep.
-static int no_thread(oai_os_thread_t *out, void (*fn)(void *), void *arg, size_t stack_size,
-                     const char *name)
+static void look_for_end(void *unused)
 {
-    (void)fn, (void)arg, (void)stack_size, (void)name;
-    out->handle = 0;
-    return 0;
-}
-
-static void no_join(oai_os_thread_t thread)
-{
-    (void)thread;
-}
-
-static void run_here(oai_worker_t *worker, oai_task_t *task)
-{
-    if (!task)
+    (void)unused;
+    if (!oai_coord_try_end(life_coord))
         return;
-    worker->current = task;
-    task->fresh.fn(task->arg);
-    worker->current = NULL;
-    oai_task_end(task, worker);
-}
-
-static void look_for_end(void)
-{
-    if (!oai_coord_try_end(coord))
-        return;
-    model_assert(ran[0] == 1 && ran[1] == 1 && ran[2] == 1);
+    model_assert(life_ran[0] == 1 && life_ran[1] == 1 && life_ran[2] == 1);
     model_seen(RAN);
 }
 
 static void elder(void *unused)
 {
-    oai_worker_t *worker = &coord->worker[0];
+    oai_worker_t *worker = &life_coord->worker[0];
     (void)unused;
     oai_self_set(worker);
-    run_here(worker, oai_inject_take(&coord->inject, 1));
-    run_here(worker, oai_runq_pop(&worker->queue));
-    run_here(worker, oai_runq_steal(&coord->worker[1].queue, &worker->queue));
-    look_for_end();
+    life_run(worker, oai_inject_take(&life_coord->inject, 1));
+    life_run(worker, oai_runq_pop(&worker->queue));
+    life_run(worker, oai_runq_steal(&life_coord->worker[1].queue, &worker->queue));
+    look_for_end(NULL);
 }
 
 static void younger(void *unused)
 {
-    oai_worker_t *worker = &coord->worker[1];
+    oai_worker_t *worker = &life_coord->worker[1];
     (void)unused;
     oai_self_set(worker);
-    run_here(worker, oai_runq_steal(&coord->worker[0].queue, &worker->queue));
-    run_here(worker, oai_runq_pop(&worker->queue));
-    look_for_end();
+    life_run(worker, oai_runq_steal(&life_coord->worker[0].queue, &worker->queue));
+    life_run(worker, oai_runq_pop(&worker->queue));
+    look_for_end(NULL);
 }
 
 static void counting(void)
 {
     reset();
-    oai_os.thread_start = no_thread;
-    oai_os.thread_join = no_join;
-    start(grandparent, 2);
-    oai_coord_release(coord);
+    life_start_bare(grandparent, 2);
+    oai_coord_release(life_coord);
     model_thread("worker", elder, NULL);
     model_thread("worker 2", younger, NULL);
 }
 
-static void counted(void)
+// Somebody else counts as well.
+static void counting_from_outside(void)
 {
-    bool ended = atomic_load_explicit(&coord->ended, memory_order_relaxed);
-    model_assert(!ended || (ran[0] == 1 && ran[1] == 1 && ran[2] == 1));
+    counting();
+    model_thread("onlooker", look_for_end, NULL);
 }
 
+static void counted(void)
+{
+    bool ended = atomic_load_explicit(&life_coord->ended, memory_order_relaxed);
+    model_assert(!ended || (life_ran[0] == 1 && life_ran[1] == 1 && life_ran[2] == 1));
+}
+
+MODEL(counting_from_outside, counting_from_outside, counted, .bound = 2, .stale = -1, .runs = 5000,
+      .must_see = 1 << RAN);
 MODEL(counting, counting, counted, .stale = 1, .runs = 5000, .must_see = 1 << RAN);
+
+// ---- More than one at its end ----------------------------------------------------------------------
+
+static int no_second(oai_os_thread_t *out, void (*fn)(void *), void *arg, size_t stack_size,
+                     const char *name)
+{
+    (void)stack_size;
+    if (((oai_worker_t *)arg)->id == 1)
+        return -EAGAIN;
+    out->handle = (uintptr_t)model_thread(name, fn, arg);
+    return 0;
+}
+
+static void starts_half(void *unused)
+{
+    oa_config_t config = {
+        .size = sizeof config, .fn = life_leaf, .arg = &life_ran[0], .max_workers = 2};
+    (void)unused;
+    model_assert(oai_coord_create(&life_coord, &config, false) == -EAGAIN);
+}
+
+// There is no thread for the second worker: the first one leaves.
+static void half_started(void)
+{
+    reset();
+    oai_os.thread_start = no_second;
+    model_thread("starter", starts_half, NULL);
+}
+
+static void none_ran(void)
+{
+    life_gone();
+    model_assert(life_ran[0] == 0);
+}
+
+MODEL(half_started, half_started, none_ran, .stale = 1, .runs = 5000);
+
+// ---- Looked at -------------------------------------------------------------------------------------
+
+static void works_alone(void *unused)
+{
+    oai_worker_t *worker = &life_coord->worker[0];
+    life_spawns(unused);
+    oai_self_set(worker);
+    life_run(worker, oai_inject_take(&life_coord->inject, 1));
+    life_run(worker, oai_inject_take(&life_coord->inject, 1));
+    life_run(worker, oai_runq_pop(&worker->queue));
+}
+
+static void looks(void *unused)
+{
+    oa_stats_t stats = {.size = sizeof stats};
+    (void)unused;
+    oai_coord_stats(life_coord, &stats);
+    model_assert(stats.tasks_alive <= 3 && stats.tasks_spawned <= 3);
+}
+
+static void looked_at(void)
+{
+    reset();
+    life_start_bare(parent, 1);
+    model_thread("worker", works_alone, NULL);
+    model_thread("onlooker", looks, NULL);
+}
+
+MODEL(looked_at, looked_at, NULL, .runs = 5000);

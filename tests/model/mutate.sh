@@ -139,7 +139,7 @@ parse "$mutations" "$work/entries"
 for entry in "$work"/entries/*; do
     if [ -n "$only" ] && [ "$(cat "$entry/mutation")" != "$only" ]; then rm -r "$entry"; fi
 done
-for name in $program $(cat "$work"/entries/*/by 2>/dev/null | sed 's/ .*//' | sort -u); do
+for name in $program $(awk 1 "$work"/entries/*/by 2>/dev/null | sed 's/ .*//' | sort -u); do
     [ -f "$recipes/$name.recipe" ] || fail "no recipe for $name in $recipes"
     (program=$name && . "$recipes/$name.recipe" && base_objects)
 done

@@ -154,6 +154,7 @@ void oai_task_pool_init(oai_task_pool_t *pool, oa_coord_t *coord)
 void oai_task_pool_destroy(oai_task_pool_t *pool)
 {
     (void)pool;
+    model_dead(slab_memory, sizeof slab_memory);
 }
 
 oai_task_t *oai_task_pool_take(oai_task_pool_t *pool)

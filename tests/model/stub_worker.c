@@ -196,36 +196,3 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
     model_block();
     oai_self_set(p->on);
 }
-
-// ---- Queueing, as in worker.c -------------------------------------------------------------------
-
-static void push_last(oai_worker_t *worker, oai_task_t *task)
-{
-    if (!oai_runq_push(&worker->queue, task))
-        oai_inject_put(&worker->coord->inject, task);
-}
-
-void oai_task_ready(oai_task_t *task, bool next)
-{
-    oai_worker_t *worker = oai_self();
-    oa_coord_t *coord = oai_task_coord(task);
-    if (!worker || worker->coord != coord) {
-        oai_coord_enter(coord);
-        oai_inject_put(&coord->inject, task);
-        oai_idle_published_outside(&coord->idle);
-        oai_coord_leave(coord);
-        return;
-    }
-    oai_task_t *last = next ? oai_runq_put_next(&worker->queue, task) : task;
-    if (last)
-        push_last(worker, last);
-    oai_idle_published(&coord->idle);
-}
-
-bool oai_worker_push_new(oai_worker_t *worker, oai_task_t *task)
-{
-    if (!oai_runq_push(&worker->queue, task))
-        return false;
-    oai_idle_published(&worker->coord->idle);
-    return true;
-}
