@@ -142,6 +142,11 @@ int oa_sem_destroy(oa_sem_t *sem);
 
 // ---- Latch ------------------------------------------------------------------------------------
 
+//     oa_latch_t done = OA_LATCH_INIT(3); // in memory that exists already: oa_latch_init(&x->done, 3);
+//
+//     oa_latch_arrive(&done); // in each of three tasks
+//     oa_latch_wait(&done);   // in any other; or, as one of the three, oa_go(use, .latch = &done)
+
 struct oa_latch {
     uint64_t oa_private[6]; // the library's own, with a reserve
 };
@@ -182,6 +187,12 @@ int oa_latch_destroy(oa_latch_t *latch);
 
 // ---- Barrier ----------------------------------------------------------------------------------
 
+//     oa_barrier_t step = OA_BARRIER_INIT(4);
+//     oa_barrier_init(&x->step, 4); // in memory that exists already
+//
+//     while (compute(part)) // in each of four tasks
+//         oa_barrier_wait(&step);
+
 struct oa_barrier {
     uint64_t oa_private[6]; // the library's own, with a reserve
 };
@@ -215,6 +226,12 @@ int oa_barrier_wait_until(oa_barrier_t *barrier, int64_t deadline);
 int oa_barrier_destroy(oa_barrier_t *barrier);
 
 // ---- Backpressure -----------------------------------------------------------------------------
+
+//     oa_backpressure_t busy = OA_BACKPRESSURE_INIT(100, OA_LOSSY);
+//     oa_backpressure_init(&x->busy, 100, OA_LOSSY); // in memory that exists already
+//
+//     if (oa_go(serve, request, .bp = &busy, .drop = refuse) == -EAGAIN)
+//         refused++;
 
 typedef enum oa_backpressure_mode {
     OA_LOSSLESS = 1, // a task over the limit waits for its turn

@@ -351,8 +351,8 @@ const char *oa_task_name(oa_task_t *task);
 
 // Two values for the program's use, which the library never looks at.
 typedef struct oa_context {
-    void *user_ptr;
-    int64_t user_index;
+    void *user_ptr;     // NULL at the start; in a call of a consumer the consumer's argument
+    int64_t user_index; // 0 at the start
 } oa_context_t;
 
 // The context of the calling task: zero when it begins, at the same address until it ends, and no
