@@ -100,13 +100,22 @@ void oai_coord_enter(oa_coord_t *coord)
     oai_unlock(&coord->inject.lock);
 }
 
-bool oai_coord_admit(oa_coord_t *coord, bool inside)
+// Under the injection queue's lock.
+static bool admits(const oa_coord_t *coord, oai_admit_t what)
+{
+    if (!coord->inject.closed)
+        return true;
+    // Relaxed, both: written under the lock.
+    if (what == OAI_ADMIT_NEW || atomic_load_explicit(&coord->ended, memory_order_relaxed))
+        return false;
+    return what == OAI_ADMIT_END ||
+           atomic_load_explicit(&coord->state, memory_order_relaxed) != OAI_CANCELLING;
+}
+
+bool oai_coord_admit(oa_coord_t *coord, oai_admit_t what)
 {
     oai_lock(&coord->inject.lock);
-    // Relaxed, both: written under the lock.
-    bool open = !coord->inject.closed ||
-                (inside && !atomic_load_explicit(&coord->ended, memory_order_relaxed) &&
-                 atomic_load_explicit(&coord->state, memory_order_relaxed) != OAI_CANCELLING);
+    bool open = admits(coord, what);
     if (open) {
         coord->inject.spawned++;
         coord->users++;
@@ -441,7 +450,7 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
         return err;
     }
     *out = coord;
-    oai_coord_admit(coord, false);
+    oai_coord_admit(coord, OAI_ADMIT_NEW);
     oai_sync_release(first);
     oai_inject_put(&coord->inject, first);
     oai_idle_published_outside(&coord->idle);
@@ -462,6 +471,7 @@ static void cancel_all(oa_coord_t *coord)
     oai_lock(&coord->tasks.lock);
     oai_unlock(&coord->tasks.lock);
     for_each_task(coord, oai_task_cancel_any);
+    oai_dormants_cancel(coord);
 }
 
 int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
