@@ -52,14 +52,16 @@ static bool none_left(oa_coord_t *coord)
 // No task is left, and none is admitted: the consumers that rest end with the coordinator.
 static void end_dormants(oa_coord_t *coord)
 {
-    oai_link_t *link;
-    do {
+    for (;;) {
         oai_lock(&coord->inject.lock);
-        link = coord->dormants.head;
+        oai_link_t *link = coord->dormants.head;
         oai_unlock(&coord->inject.lock);
-        if (link)
-            oai_consumer_end(oai_container(link, oai_dormant_t, link));
-    } while (link);
+        if (!link)
+            return;
+        oai_dormant_t *dormant = oai_container(link, oai_dormant_t, link);
+        oai_sync_acquire(dormant);
+        oai_consumer_end(dormant);
+    }
 }
 
 bool oai_coord_try_end(oa_coord_t *coord)

@@ -82,6 +82,7 @@ int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *cal
         count_end(coord);
         return err;
     }
+    oai_sync_release(dormant);
     oai_lock(&coord->inject.lock);
     oai_list_append(&coord->dormants, &dormant->link);
     oai_unlock(&coord->inject.lock);
@@ -208,8 +209,10 @@ void oai_dormants_cancel(oa_coord_t *coord)
 {
     oai_dormant_t *dormant;
     uint32_t ticket;
-    while ((dormant = sweep_next(coord, &ticket)) != NULL)
+    while ((dormant = sweep_next(coord, &ticket)) != NULL) {
+        oai_sync_acquire(dormant);
         oai_task_cancel_pinned(dormant->self, ticket);
+    }
 }
 
 void oai_dormant_destroy(oai_dormant_t *dormant)
@@ -220,4 +223,5 @@ void oai_dormant_destroy(oai_dormant_t *dormant)
     oai_unlock(&coord->inject.lock);
     oai_task_finish(dormant->call, oai_worker_of(coord));
     oai_task_finish(dormant->self, oai_worker_of(coord));
+    oai_sync_acquire(dormant); // who cancelled it has let go of it
 }

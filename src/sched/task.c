@@ -447,8 +447,11 @@ static bool cancel(oai_task_t *task)
     // Seq_cst: the canceller's store of the pair told in wait.c.
     uint32_t flags =
         atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_seq_cst);
-    if (OAI_UNLIKELY(flags & OAI_TASK_CONSUMER))
-        return oai_consumer_cancel(task->arg);
+    if (OAI_UNLIKELY(flags & OAI_TASK_CONSUMER)) {
+        bool rested = oai_consumer_cancel(task->arg);
+        oai_sync_release(task->arg);
+        return rested;
+    }
     unsigned index = (flags & OAI_TASK_SHARD_MASK) >> OAI_TASK_SHARD_SHIFT;
     oai_timers_t *shard = &oai_task_coord(task)->shards[index];
     if ((flags & OAI_TASK_DELAYED) && oai_timers_undelay(shard, task))

@@ -104,13 +104,12 @@ oai_rest_t oai_consumer_rest(oai_dormant_t *dormant)
 
 oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem)
 {
-    oai_wait_t *wait = oai_dormant_wake(&consumer->dormant);
-    if (wait) {
+    consumer->next = 0;
+    consumer->taken = 1;
+    oai_fifo_copy(consumer->elems, elem, consumer->ch->queue.elem_size);
+    oai_wait_t *wait = oai_dormant_wake(&consumer->dormant); // it tells TSan of all before it
+    if (wait)
         consumer->ch->resting = NULL;
-        consumer->next = 0;
-        consumer->taken = 1;
-        oai_fifo_copy(consumer->elems, elem, consumer->ch->queue.elem_size);
-    }
     return wait;
 }
 
