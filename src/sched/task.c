@@ -328,15 +328,17 @@ void oai_task_disown(oai_task_t *task)
 enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED | OAI_TASK_OWN };
 
 // The flags are the task's own, but for a cancel, which has the ticket locked or, where it is one of the
-// whole consumer, was announced before.
+// whole consumer, was announced before. When its generations are used up a call keeps the last one:
+// then a handle of an earlier call of the consumer is good for this one.
 static __attribute__((noinline)) void forget(oai_task_t *task, uint32_t flags)
 {
-    uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
+    bool named = (flags & OAI_TASK_NAMED) != 0;
+    uint32_t ticket = named ? lock_task(task) : 0;
     // Acquire: pairs with the seq_cst of who cancels: if its flag is cleared here, what it has announced
     // is seen (dormant.c).
     atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OF_A_CALL, memory_order_acquire);
-    if (ticket)
-        unlock(task, next_ticket(ticket));
+    if (named)
+        unlock(task, next_ticket(ticket) ? next_ticket(ticket) : ticket);
 }
 
 void oai_task_renew(oai_task_t *task, oai_worker_t *worker)
