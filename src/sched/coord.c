@@ -58,14 +58,16 @@ static bool none_left(oa_coord_t *coord)
 // No task is left, and none is admitted: the consumers that rest end with the coordinator.
 static void end_dormants(oa_coord_t *coord)
 {
-    oai_link_t *link;
-    do {
+    for (;;) {
         oai_lock(&coord->inject.lock);
-        link = coord->dormants.head;
+        oai_link_t *link = coord->dormants.head;
         oai_unlock(&coord->inject.lock);
-        if (link)
-            oai_consumer_end(oai_container(link, oai_dormant_t, link));
-    } while (link);
+        if (!link)
+            return;
+        oai_dormant_t *dormant = oai_container(link, oai_dormant_t, link);
+        oai_sync_acquire(dormant);
+        oai_consumer_end(dormant);
+    }
 }
 
 // It has ended: nobody sleeps any more.
@@ -112,13 +114,22 @@ void oai_coord_enter(oa_coord_t *coord)
     oai_unlock(&coord->inject.lock);
 }
 
-bool oai_coord_admit(oa_coord_t *coord, bool inside)
+// Under the injection queue's lock.
+static bool admits(const oa_coord_t *coord, oai_admit_t what)
+{
+    if (!coord->inject.closed)
+        return true;
+    // Relaxed, both: written under the lock.
+    if (what == OAI_ADMIT_NEW || atomic_load_explicit(&coord->ended, memory_order_relaxed))
+        return false;
+    return what == OAI_ADMIT_END ||
+           atomic_load_explicit(&coord->state, memory_order_relaxed) != OAI_CANCELLING;
+}
+
+bool oai_coord_admit(oa_coord_t *coord, oai_admit_t what)
 {
     oai_lock(&coord->inject.lock);
-    // Relaxed, both: written under this lock.
-    int state = atomic_load_explicit(&coord->state, memory_order_relaxed);
-    bool ended = atomic_load_explicit(&coord->ended, memory_order_relaxed);
-    bool open = inside ? !ended && state != OAI_CANCELLING : !coord->inject.closed;
+    bool open = admits(coord, what);
     if (open) {
         coord->inject.spawned++;
         coord->users++;
@@ -454,7 +465,7 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
         return err;
     }
     *out = coord;
-    oai_coord_admit(coord, false);
+    oai_coord_admit(coord, OAI_ADMIT_NEW);
     oai_sync_release(first);
     oai_inject_put(&coord->inject, first);
     oai_idle_published_outside(&coord->idle);
@@ -476,6 +487,7 @@ static void cancel_all(oa_coord_t *coord)
     oai_lock(&coord->tasks.lock);
     oai_unlock(&coord->tasks.lock);
     for_each_task(coord, oai_task_cancel_any);
+    oai_dormants_cancel(coord);
 }
 
 int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)

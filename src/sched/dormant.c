@@ -6,18 +6,22 @@
 // no stack, and is counted by nobody, so that it keeps no coordinator alive. Whoever wakes it counts
 // it first, under the object's lock, as if it spawned a task; that is refused when the coordinator
 // has ended, and then the end of the coordinator is the end of the consumer, too.
+//
+// A cancel of the consumer is one of `self`: its flag says for good that there shall be no call any
+// more. Who cancels sets that first, then the flag of the call that runs; the end of a call clears
+// the call's flag first, then looks at that of `self`. So a cancel reaches a call or forbids it.
 #include "sched/internal.h"
 #include "sched/sched.h"
 
 // One of the two tasks, marked as what it is.
-static oai_task_t *make(oai_dormant_t *dormant, const oa_spec_t *spec, uint32_t flag)
+static oai_task_t *make(oai_dormant_t *dormant, const oa_spec_t *spec, uint32_t flags)
 {
     oai_task_t *task = oai_task_make(dormant->coord, oai_worker_of(dormant->coord), spec, false);
     if (!task)
         return NULL;
     task->arg = dormant;
     // Relaxed: nobody else has the task.
-    atomic_fetch_or_explicit(&task->flags, flag, memory_order_relaxed);
+    atomic_fetch_or_explicit(&task->flags, flags, memory_order_relaxed);
     return task;
 }
 
@@ -46,7 +50,8 @@ static int make_both(oai_dormant_t *dormant, const oa_spec_t *given)
     spec.block = 0;
     spec.group = given->group;
     spec.task = given->task;
-    dormant->self = make(dormant, &spec, OAI_TASK_CONSUMER);
+    // With a handle or without: a cancel of the whole coordinator pins it by its ticket.
+    dormant->self = make(dormant, &spec, OAI_TASK_CONSUMER | OAI_TASK_NAMED);
     int err = dormant->self ? 0 : -ENOMEM;
     if (!err && given->group && (err = oai_group_enter(given->group, &dormant->self->member)) != 0)
         unmake(dormant->self);
@@ -71,7 +76,7 @@ int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *cal
         return -EPERM;
     if (spec->stack && (spec->block || !oai_stack_size_ok(spec->stack)))
         return -EINVAL;
-    if (!oai_task_admit(coord, oai_worker_of(coord), false))
+    if (!oai_task_admit(coord, oai_worker_of(coord), OAI_ADMIT_NEW))
         return -ESHUTDOWN;
     *dormant = (oai_dormant_t){.coord = coord, .calls = calls, .arg = spec->arg};
     int err = make_both(dormant, spec);
@@ -79,6 +84,7 @@ int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *cal
         count_end(coord);
         return err;
     }
+    oai_sync_release(dormant);
     oai_lock(&coord->inject.lock);
     oai_list_append(&coord->dormants, &dormant->link);
     oai_unlock(&coord->inject.lock);
@@ -87,14 +93,25 @@ int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *cal
     return 0;
 }
 
+// Until it is queued or discarded, what was counted keeps the coordinator alive.
+static bool count_again(oa_coord_t *coord, oai_admit_t what)
+{
+    oai_worker_t *worker = oai_worker_of(coord);
+    bool counted = oai_task_admit(coord, worker, what);
+    if (counted && !worker)
+        oai_coord_leave(coord);
+    return counted;
+}
+
+bool oai_dormant_dismiss(oai_dormant_t *dormant)
+{
+    return count_again(dormant->coord, OAI_ADMIT_END);
+}
+
 oai_wait_t *oai_dormant_wake(oai_dormant_t *dormant)
 {
-    oa_coord_t *coord = dormant->coord;
-    oai_worker_t *worker = oai_worker_of(coord);
-    if (!oai_task_admit(coord, worker, true))
+    if (!count_again(dormant->coord, OAI_ADMIT_INSIDE))
         return NULL;
-    if (!worker) // until it is queued or discarded, what was counted keeps the coordinator alive
-        oai_coord_leave(coord);
     oai_sync_release(dormant->call);
     oai_wait_over(&dormant->wait, dormant->call);
     return &dormant->wait;
@@ -111,14 +128,20 @@ void oai_dormant_discard(oai_dormant_t *dormant)
 
 bool oai_dormant_ending(const oai_dormant_t *dormant)
 {
-    // Relaxed: who cancels later is too late for the next call, and breaks its waits.
-    return atomic_load_explicit(&dormant->coord->state, memory_order_relaxed) == OAI_CANCELLING;
+    // Relaxed, both: who cancels later is too late for the next call, and breaks its waits; or, where
+    // this is asked under the object's lock, takes that later.
+    return (atomic_load_explicit(&dormant->self->flags, memory_order_relaxed) &
+            OAI_TASK_CANCELLED) ||
+           atomic_load_explicit(&dormant->coord->state, memory_order_relaxed) == OAI_CANCELLING;
 }
 
 bool oai_dormant_next(oai_dormant_t *dormant)
 {
     if (OAI_UNLIKELY(oai_own_any(dormant->call)))
         oai_own_end(dormant->call); // may wait
+    oai_fpctl_t fp;
+    if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
+        oai_fpctl_default();
     oai_task_renew(dormant->call, oai_worker_of(dormant->coord));
     return !oai_dormant_ending(dormant);
 }
@@ -162,6 +185,40 @@ void oai_dormant_cancel(oai_dormant_t *dormant)
     oai_task_cancel_any(dormant->call);
 }
 
+// Takes the next consumer that was not swept yet, pinned by its ticket: it is in the list until its end
+// is about to take that. Who holds the ticket may wait for the list's lock.
+static oai_dormant_t *sweep_next(oa_coord_t *coord, uint32_t *ticket)
+{
+    unsigned rounds = 0;
+    for (;; oai_lock_pause(&rounds)) {
+        oai_lock(&coord->inject.lock);
+        oai_link_t *link = coord->dormants.head;
+        oai_dormant_t *dormant = link ? oai_container(link, oai_dormant_t, link) : NULL;
+        if (dormant && dormant->swept)
+            dormant = NULL;
+        bool pinned = dormant && oai_task_try_pin(dormant->self, ticket);
+        if (pinned) {
+            dormant->swept = true;
+            oai_list_remove(&coord->dormants, link);
+            oai_list_append(&coord->dormants, link);
+        }
+        oai_unlock(&coord->inject.lock);
+        if (pinned || !dormant)
+            return dormant;
+    }
+}
+
+// Those that are made from here on find the coordinator's state when they would rest.
+void oai_dormants_cancel(oa_coord_t *coord)
+{
+    oai_dormant_t *dormant;
+    uint32_t ticket;
+    while ((dormant = sweep_next(coord, &ticket)) != NULL) {
+        oai_sync_acquire(dormant);
+        oai_task_cancel_pinned(dormant->self, ticket);
+    }
+}
+
 void oai_dormant_destroy(oai_dormant_t *dormant)
 {
     oa_coord_t *coord = dormant->coord;
@@ -170,4 +227,5 @@ void oai_dormant_destroy(oai_dormant_t *dormant)
     oai_unlock(&coord->inject.lock);
     oai_task_finish(dormant->call, oai_worker_of(coord));
     oai_task_finish(dormant->self, oai_worker_of(coord));
+    oai_sync_acquire(dormant); // who cancelled it has let go of it
 }

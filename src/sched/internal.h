@@ -164,6 +164,14 @@ void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker);
 // The coordinator is being cancelled: so is whatever task is in this slot.
 void oai_task_cancel_any(oai_task_t *task);
 
+// A NAMED task that has not ended yet: pins it, without waiting for who has it pinned. Then cancels
+// it, as its handle would, and unpins it.
+bool oai_task_try_pin(oai_task_t *task, uint32_t *ticket);
+void oai_task_cancel_pinned(oai_task_t *task, uint32_t ticket);
+
+// The coordinator is being cancelled: so are its consumers.
+void oai_dormants_cancel(oa_coord_t *coord);
+
 // The coordinator ends: frees what an ended task that nobody has joined or detached owns.
 void oai_task_abandon(oai_task_t *task);
 
@@ -373,13 +381,17 @@ bool oai_coord_try_end(oa_coord_t *coord);
 void oai_coord_enter(oa_coord_t *coord);
 void oai_coord_leave(oa_coord_t *coord);
 
-// As enter, and counts a new task that no worker spawns. `inside`: one that is taken while the
-// coordinator drains. False: no more are taken, nothing was done.
-bool oai_coord_admit(oa_coord_t *coord, bool inside);
+// What is to be counted as spawned: a new task from outside; one that a hosted task spawns, or calls of
+// a consumer that rested, which are admitted while the coordinator drains; the end of such a consumer,
+// which is until the coordinator has ended.
+typedef enum oai_admit { OAI_ADMIT_NEW, OAI_ADMIT_INSIDE, OAI_ADMIT_END } oai_admit_t;
 
-// Counts a new task that a worker of the coordinator spawns, or (NULL) admits one of another thread;
-// what a hosted task of the coordinator spawns is from inside.
-bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside);
+// As enter, and counts what no worker spawns. False: it is not taken any more, nothing was done.
+bool oai_coord_admit(oa_coord_t *coord, oai_admit_t what);
+
+// Counts what a worker of the coordinator spawns, or (NULL) admits what another thread does; for a
+// hosted task of the coordinator NEW is INSIDE.
+bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, oai_admit_t what);
 
 // Ids for tasks, `count` of them, never given out before: the first.
 uint64_t oai_coord_ids(uint64_t count);

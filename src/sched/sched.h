@@ -88,7 +88,8 @@ typedef struct oai_dormant {
     struct oai_task *call; // runs the calls; while it rests it is counted by nobody
     oa_fn *calls;          // what the call's task runs, given this struct
     void *arg;             // what the context of each call begins with
-    oai_link_t link;       // of all that a coordinator has: under its lock
+    oai_link_t link;       // of all that a coordinator has: under its lock, as the next
+    bool swept;            // the coordinator is being cancelled, and this one has been
     oai_wait_t wait;       // how the call is queued: whose who has woken it
 } oai_dormant_t;
 
@@ -97,17 +98,19 @@ typedef struct oai_dormant {
 int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *calls);
 void oai_dormant_begin(oai_dormant_t *dormant);
 
-// Counts one that rests as running, so that its coordinator lives, under the object's lock. The caller
-// then owes it an oai_wait_ready() of what is returned, or a discard, when that lock is released. NULL:
-// the coordinator has ended or is cancelled, nothing was done.
+// Counts one that rests as running, so that its coordinator lives, under the object's lock. When that
+// is released the caller owes it an oai_wait_ready() of what wake has returned (NULL: the coordinator
+// has ended or is being cancelled, nothing was done), or, after a dismiss (false: it has ended), a
+// discard.
 oai_wait_t *oai_dormant_wake(oai_dormant_t *dormant);
+bool oai_dormant_dismiss(oai_dormant_t *dormant);
 void oai_dormant_discard(oai_dormant_t *dormant);
 
 // The call's task, between two calls: the next one is another task to the user. False: there shall be
 // no other.
 bool oai_dormant_next(oai_dormant_t *dormant);
 
-// Whether its coordinator is being cancelled.
+// Whether it was cancelled, or its coordinator is being.
 bool oai_dormant_ending(const oai_dormant_t *dormant);
 
 // Tells group and joiner that the consumer is over, and frees the two tasks.

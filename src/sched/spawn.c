@@ -115,12 +115,14 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     return 0;
 }
 
-bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, bool inside)
+bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, oai_admit_t what)
 {
     if (!worker)
-        return oai_coord_admit(coord, inside || oa_coord() == coord);
+        return oai_coord_admit(
+            coord, what == OAI_ADMIT_NEW && oa_coord() == coord ? OAI_ADMIT_INSIDE : what);
     // Relaxed: who spawns in the same instant is cancelled anyway.
-    if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING))
+    if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING) &&
+        what != OAI_ADMIT_END)
         return false;
     uint64_t spawned = atomic_load_explicit(&worker->spawned, memory_order_relaxed);
     // Relaxed: published by the queue to who runs the task, and by the end of either to who counts.
@@ -170,7 +172,7 @@ static int go(const oa_spec_t *spec)
     if (worker && worker->coord != coord)
         worker = NULL; // from outside
     // Who is no worker of the coordinator has entered it then, for the task may be over at any moment.
-    if (OAI_UNLIKELY(!oai_task_admit(coord, worker, false)))
+    if (OAI_UNLIKELY(!oai_task_admit(coord, worker, OAI_ADMIT_NEW)))
         return refuse(spec, -ESHUTDOWN);
     err = go_admitted(spec, coord, worker, bare);
     if (!worker)

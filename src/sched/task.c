@@ -327,18 +327,21 @@ void oai_task_disown(oai_task_t *task)
 
 enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED | OAI_TASK_OWN };
 
-// Relaxed, all: the flags are the task's own, but for a cancel, which has the ticket locked or, where it
-// is one of the whole consumer, is told otherwise.
+// The flags are the task's own, but for a cancel, which has the ticket locked or, where it is one of the
+// whole consumer, was announced before.
 static __attribute__((noinline)) void forget(oai_task_t *task, uint32_t flags)
 {
     uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
-    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OF_A_CALL, memory_order_relaxed);
+    // Acquire: pairs with the seq_cst of who cancels: if its flag is cleared here, what it has announced
+    // is seen (dormant.c).
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OF_A_CALL, memory_order_acquire);
     if (ticket)
         unlock(task, next_ticket(ticket));
 }
 
 void oai_task_renew(oai_task_t *task, oai_worker_t *worker)
 {
+    // Relaxed: what is set by others and missed here is left for the next call.
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
     if (OAI_UNLIKELY(flags & OF_A_CALL))
         forget(task, flags);
@@ -410,10 +413,21 @@ void oai_tasks_drop(oai_task_t *chain)
 
 // ---- Joined and detached --------------------------------------------------------------------------
 
+// Whether the caller would wait for itself: a call of a consumer for that, too.
+static bool is_own(const oai_task_t *task)
+{
+    const oai_task_t *current = oai_current();
+    if (!current || current == task)
+        return current != NULL;
+    // Relaxed: constant.
+    return (atomic_load_explicit(&current->flags, memory_order_relaxed) & OAI_TASK_CALL) &&
+           ((const oai_dormant_t *)current->arg)->self == task;
+}
+
 // What a joiner finds in a locked task. 0: it has ended; -EINPROGRESS: it has not.
 static int look_at_joinable(oai_task_t *task, uint32_t ticket)
 {
-    if (task == oai_current())
+    if (is_own(task))
         return -EDEADLK;
     if (!(ticket & OAI_TICKET_JOINABLE))
         return -ESRCH;
@@ -522,8 +536,11 @@ static bool cancel(oai_task_t *task)
     // Seq_cst: the canceller's store of the pair told in wait.c.
     uint32_t flags =
         atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_seq_cst);
-    if (OAI_UNLIKELY(flags & OAI_TASK_CONSUMER))
-        return oai_consumer_cancel(task->arg);
+    if (OAI_UNLIKELY(flags & OAI_TASK_CONSUMER)) {
+        bool rested = oai_consumer_cancel(task->arg);
+        oai_sync_release(task->arg);
+        return rested;
+    }
     unsigned index = (flags & OAI_TASK_SHARD_MASK) >> OAI_TASK_SHARD_SHIFT;
     oai_timers_t *shard = &oai_task_coord(task)->shards[index];
     if ((flags & OAI_TASK_DELAYED) && oai_timers_undelay(shard, task))
@@ -540,12 +557,27 @@ int oa_cancel(oa_task_t *handle)
     oai_task_t *task = lock_handle(handle, &ticket);
     if (!task)
         return -ESRCH;
-    bool ended = (ticket & OAI_TICKET_ENDED) != 0;
-    bool dropped = !ended && cancel(task);
+    if (ticket & OAI_TICKET_ENDED) {
+        unlock(task, ticket);
+        return -ESRCH;
+    }
+    oai_task_cancel_pinned(task, ticket);
+    return 0;
+}
+
+bool oai_task_try_pin(oai_task_t *task, uint32_t *ticket)
+{
+    // Relaxed: a try, which acquires.
+    *ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    return try_lock(task, ticket);
+}
+
+void oai_task_cancel_pinned(oai_task_t *task, uint32_t ticket)
+{
+    bool dropped = cancel(task);
     unlock(task, ticket);
     if (dropped)
         oai_task_discard(task, own_worker(task));
-    return ended ? -ESRCH : 0;
 }
 
 oai_task_t *oai_member_cancel(oai_link_t *member, oai_task_t *chain)

@@ -35,9 +35,7 @@ struct oai_consumer {
     unsigned next, taken;
     oai_lock_t lock; // guards `ch`
     oa_chan_t *ch;   // NULL: let go of
-    // Under the channel's lock.
-    bool cancelled;
-    bool over; // nobody but its end touches it any more
+    bool over;       // under the channel's lock: nobody but its end touches it any more
     _Alignas(ALIGNMENT) unsigned char elems[];
 };
 
@@ -51,7 +49,7 @@ static oai_consumer_t *consumer_of(oai_dormant_t *dormant)
 static int load(oai_consumer_t *consumer, oai_list_t *senders)
 {
     oa_chan_t *ch = consumer->ch;
-    if (consumer->cancelled)
+    if (oai_dormant_ending(&consumer->dormant))
         return -ECANCELED;
     consumer->next = 0;
     consumer->taken =
@@ -91,7 +89,7 @@ oai_rest_t oai_consumer_rest(oai_dormant_t *dormant)
     oai_list_t senders = {NULL, NULL};
     int err = 0;
     oai_lock(&ch->lock);
-    if (consumer->cancelled || oai_dormant_ending(dormant))
+    if (oai_dormant_ending(dormant))
         err = -ECANCELED;
     else if (consumer->next == consumer->taken)
         err = load(consumer, &senders);
@@ -106,19 +104,18 @@ oai_rest_t oai_consumer_rest(oai_dormant_t *dormant)
 
 oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem)
 {
-    oai_wait_t *wait = oai_dormant_wake(&consumer->dormant);
-    if (wait) {
+    consumer->next = 0;
+    consumer->taken = 1;
+    oai_fifo_copy(consumer->elems, elem, consumer->ch->queue.elem_size);
+    oai_wait_t *wait = oai_dormant_wake(&consumer->dormant); // it tells TSan of all before it
+    if (wait)
         consumer->ch->resting = NULL;
-        consumer->next = 0;
-        consumer->taken = 1;
-        oai_fifo_copy(consumer->elems, elem, consumer->ch->queue.elem_size);
-    }
     return wait;
 }
 
 oai_dormant_t *oai_consumer_dismiss(oai_consumer_t *consumer)
 {
-    if (!oai_dormant_wake(&consumer->dormant))
+    if (!oai_dormant_dismiss(&consumer->dormant))
         return NULL;
     consumer->ch->resting = NULL;
     consumer->over = true;
@@ -132,7 +129,6 @@ bool oai_consumer_cancel(oai_dormant_t *dormant)
     oai_lock(&consumer->lock);
     if (consumer->ch) {
         oai_lock(&consumer->ch->lock);
-        consumer->cancelled = true;
         if (consumer->ch->resting)
             dismissed = oai_consumer_dismiss(consumer) != NULL;
         else if (!consumer->over)
@@ -179,7 +175,8 @@ static void detach(oa_chan_t *ch)
 // How many elements to take at once, and how far apart. False: no memory has such elements.
 static bool room(const oa_chan_t *ch, size_t *stride, size_t *at_once)
 {
-    if (__builtin_add_overflow(ch->queue.elem_size, ALIGNMENT - 1, stride))
+    if (__builtin_add_overflow(ch->queue.elem_size, ALIGNMENT - 1, stride) ||
+        *stride > SIZE_MAX / 2)
         return false;
     *stride &= ~(size_t)(ALIGNMENT - 1);
     *at_once = *stride <= LARGE ? AT_ONCE : 1;

@@ -178,6 +178,21 @@ static void cancel_it(void *arg)
     CHECK_EQ(oa_chan_free(ch), 0);
 }
 
+// A cancel drops the elements that the consumer has taken ahead, too.
+static void cancel_ahead(void *arg)
+{
+    (void)arg;
+    reset();
+    oa_chan_t *ch = channel(16);
+    send_all(ch, 5);
+    oa_task_t *task = consume(ch, until_cancelled);
+    UNTIL(called == 1);
+    CHECK_EQ(oa_cancel(task), 0);
+    CHECK_EQ(oa_join_until(task, LATE), 0);
+    CHECK_EQ(called, 1);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
 // The group counts the consumer, and cancels it; a call may not wait for it.
 static oa_group_t group;
 
@@ -293,6 +308,29 @@ static void own_context(void *arg)
     CHECK_EQ(oa_local_delete(local), 0);
 }
 
+// A call that would wait for its own consumer is told so.
+static _Atomic(oa_task_t *) own_consumer;
+
+static void join_own(void *elem)
+{
+    (void)elem;
+    CHECK_EQ(oa_join(own_consumer), -EDEADLK);
+    called++;
+}
+
+static void no_join_of_its_own(void *arg)
+{
+    (void)arg;
+    reset();
+    oa_chan_t *ch = channel(1);
+    own_consumer = consume(ch, join_own);
+    send_all(ch, 2);
+    UNTIL(called == 2);
+    CHECK_EQ(oa_chan_close(ch), 0);
+    CHECK_EQ(oa_join(own_consumer), 0);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
 // Receivers beside it compete with it: each element goes to one of them.
 static void compete(void *arg)
 {
@@ -340,17 +378,23 @@ static void ends_with_its_coordinator(void)
     }
 }
 
-// Draining lets it go on while a task is left; a cancel of all does not.
-static void shut_down(void *arg)
+// Draining lets it go on while a task is left.
+static void drain(void *arg)
 {
     CHECK_EQ(oa_chan_consume(left_behind, add, NULL, .group = arg), 0);
     CHECK_EQ(oa_shutdown(NULL, OA_DRAIN), 0);
     send_all(left_behind, 2);
     UNTIL(called == 2);
+}
+
+// A cancel of all ends it, at rest too, and whoever waits for it goes on.
+static void shut_down(void *arg)
+{
+    drain(arg);
     CHECK_EQ(oa_shutdown(NULL, OA_CANCEL), 0);
     int item = 3;
     CHECK_EQ(oa_chan_put(left_behind, &item), 0);
-    CHECK_EQ(oa_chan_free(left_behind), -EBUSY);
+    CHECK_EQ(oa_group_wait(arg), -ECANCELED);
     oa_chan_t *other = channel(1);
     CHECK_EQ(oa_chan_consume(other, add), -ESHUTDOWN);
     CHECK_EQ(oa_chan_free(other), 0);
@@ -358,15 +402,38 @@ static void shut_down(void *arg)
 
 static void ends_with_a_shutdown(void)
 {
-    for (int workers = 1; workers <= 2; workers++) {
+    for (int i = 0; i < 4; i++) {
         reset();
         oa_group_t own = OA_GROUP_INIT;
         left_behind = channel(4);
-        CHECK_EQ(oa_run(shut_down, &own, .max_workers = workers), 0);
+        CHECK_EQ(oa_run(i < 2 ? drain : shut_down, &own, .max_workers = 1 + i % 2), 0);
         CHECK_EQ(oa_group_wait(&own), 0);
         CHECK_EQ(called, 2);
-        CHECK_EQ(oa_chan_len(left_behind), 1);
+        CHECK_EQ(oa_chan_len(left_behind), i < 2 ? 0 : 1);
         CHECK_EQ(oa_chan_free(left_behind), 0);
+    }
+}
+
+// So does one who has been waiting for it, and for a consumer that others had cancelled before.
+static void cancel_everything(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_shutdown(NULL, OA_CANCEL), 0);
+}
+
+static void join_in_a_shutdown(void *arg)
+{
+    oa_task_t *tasks[3];
+    oa_chan_t *chans[3];
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        chans[i] = channel(1);
+        CHECK_EQ(oa_chan_consume(chans[i], add, NULL, .task = &tasks[i]), 0);
+    }
+    CHECK_EQ(oa_go(cancel_everything), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(oa_join(tasks[i]), 0);
+        CHECK_EQ(oa_chan_free(chans[i]), 0);
     }
 }
 
@@ -377,12 +444,16 @@ int main(void)
     everywhere(waiting_senders);
     everywhere(refusals);
     everywhere(cancel_it);
+    everywhere(cancel_ahead);
     everywhere(in_a_group);
     everywhere(a_task_each);
     everywhere(own_context);
+    everywhere(no_join_of_its_own);
     everywhere(compete);
     ends_with_its_coordinator();
     ends_with_a_shutdown();
+    for (int workers = 1; workers <= 2; workers++)
+        CHECK_EQ(oa_run(join_in_a_shutdown, .max_workers = workers), 0);
     CHECK_EQ(oa_chan_consume(NULL, add), -EINVAL);
     oa_chan_t *ch = channel(1);
     CHECK_EQ(oa_chan_consume(ch, add), -EPERM);

@@ -64,8 +64,35 @@ static void many(void *arg)
     CHECK_EQ(rounding(), NEAREST);
 }
 
+// So does each call of a channel's consumer.
+static atomic_int calls;
+
+static void leave_rounding(void *elem)
+{
+    (void)elem;
+    CHECK_EQ(rounding(), NEAREST);
+    set_rounding(UPWARD);
+    calls++;
+}
+
+static void consumed(void *arg)
+{
+    (void)arg;
+    oa_chan_t *ch = oa_chan_make(0, .capacity = 4);
+    oa_task_t *task;
+    calls = 0;
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(oa_chan_send(ch, NULL), 0);
+    CHECK_EQ(oa_chan_consume(ch, leave_rounding, NULL, .task = &task, .coord = coord), 0);
+    CHECK_EQ(oa_chan_close(ch), 0);
+    CHECK_EQ(oa_join(task), 0);
+    CHECK_EQ(calls, 3);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
 int main(void)
 {
     everywhere(many);
+    everywhere(consumed);
     return 0;
 }

@@ -129,7 +129,7 @@ static void receives_and_cancels(void *arg)
 
 static struct end s0_once = {0, 1, OA_FOREVER}, s0_twice = {0, 2, OA_FOREVER},
                   s1_once = {1, 1, OA_FOREVER}, s0_late = {0, 1, 1}, s0_puts = {0, 2, 0},
-                  s0_three = {0, 3, OA_FOREVER};
+                  s0_three = {0, 3, OA_FOREVER}, s0_four = {0, 4, OA_FOREVER};
 static struct end r0_once = {0, 1, OA_FOREVER}, r0_twice = {0, 2, OA_FOREVER},
                   r1_once = {1, 1, OA_FOREVER}, r0_late = {0, 1, 1}, r0_takes = {0, 2, 0},
                   r0_three = {0, 3, OA_FOREVER};
@@ -261,6 +261,38 @@ MODEL(bounded_left, bounded_left, conserved, .must_see = 1 << LEFT);
 MODEL(unbounded, unbounded, used_up);
 MODEL(put_and_take, put_and_take, conserved, .bound = 2, .stale = -1,
       .must_see = 1 << SENT | 1 << GOT | 1 << FULL | 1 << EMPTY | 1 << TIMED_OUT);
+
+// A sender never waits; what arrives is in order, and the newest are there in the end.
+static void sends_and_looks(void *arg)
+{
+    sends(arg);
+    model_assert(sent[0] == ((const struct end *)arg)->times);
+}
+
+static void sliding(void)
+{
+    reset(2);
+    oa_chan_free(ch);
+    ch = oa_chan_make(sizeof(uint64_t), .capacity = 2, .sliding = true);
+    stub_task("sends", sends_and_looks, &s0_four);
+    model_thread("takes", receives, &r0_takes);
+}
+
+static void newest_left(void)
+{
+    int last = last_got[0][0], left = (int)oa_chan_len(ch);
+    uint64_t number;
+    model_assert(left == 2 ? last <= 2 : left < 2 && last == 4 - left);
+    for (int i = 0; i < left; i++) {
+        model_assert(oa_chan_take(ch, &number) == 0);
+        model_assert(number == (uint64_t)(4 - left + i));
+    }
+    model_seen(left == 2 ? FULL : LEFT);
+    model_assert(oa_chan_free(ch) == 0);
+}
+
+MODEL(sliding, sliding, newest_left, .bound = 2,
+      .must_see = 1 << GOT | 1 << EMPTY | 1 << FULL | 1 << LEFT);
 
 // ---- Waits that are broken ----------------------------------------------------------------------
 

@@ -42,3 +42,8 @@ void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker)
     (void)task, (void)worker;
     model_assert(false);
 }
+
+void oai_dormants_cancel(oa_coord_t *coord)
+{
+    (void)coord;
+}
