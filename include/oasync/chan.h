@@ -4,6 +4,7 @@
 //     oa_chan_t *ch = oa_chan_make(sizeof(int), .capacity = 16);
 //     oa_chan_send(ch, &i);      // in one task or thread
 //     oa_chan_recv(ch, &i);      // in another
+//     oa_chan_consume(ch, show); // or: show(&i) is called for each element
 //
 // Any number of tasks and plain threads may send and receive. What one sender sends arrives in its
 // order; waiters are served first come, first served. An element is copied, byte for byte. In each
@@ -112,9 +113,10 @@ int oa_chan_take(oa_chan_t *ch, void *elem);
 // a task: it may wait, and has its own context, temp memory and cancel; oa_context()->user_ptr starts
 // as spec->arg. A consumer that has nothing to call holds no stack and keeps no runtime alive. It is
 // over when the channel is closed and it has called for all that was left there, when it is
-// cancelled by its handle or its group, or when its coordinator ends: then what is left stays in the
-// channel. Other receivers may take elements beside it. It takes up to 16 elements ahead, no more than
-// the capacity and of a rendezvous one; a cancel drops those, as it drops tasks that have not begun.
+// cancelled by its handle or its group, or when its coordinator is cancelled or ends: then what is
+// left stays in the channel. Other receivers may take elements beside it. It takes up to 16 elements
+// ahead, no more than the capacity and of a rendezvous one; a cancel drops those, as it drops tasks
+// that have not begun.
 // Options: name, stack, block, group (which counts the consumer until it is over), task (a handle of
 // the consumer, to be joined or detached) and coord.
 // Any thread, but see -EPERM; never waits.

@@ -142,8 +142,8 @@ bool oai_dormant_next(oai_dormant_t *dormant)
     oai_fpctl_t fp;
     if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
         oai_fpctl_default();
-    oai_task_renew(dormant->call, oai_worker_of(dormant->coord));
-    return !oai_dormant_ending(dormant);
+    bool renewed = oai_task_renew(dormant->call, oai_worker_of(dormant->coord));
+    return renewed && !oai_dormant_ending(dormant);
 }
 
 // The call has returned: it is queued again, rests or ends. True: it is not counted any more.
@@ -169,11 +169,23 @@ void oai_dormant_begin(oai_dormant_t *dormant)
         oai_coord_leave(coord);
 }
 
+// The generations of the call's task are used up. Without memory for another it goes on as it is.
+static __attribute__((noinline)) oai_task_t *replace(oai_task_t *worn, oai_worker_t *worker)
+{
+    oai_task_t *call = oai_task_succeed(worn, worker);
+    if (!call)
+        return worn;
+    oai_consumer_replace(worn->arg, call);
+    oai_task_finish(worn, worker);
+    return call;
+}
+
 void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker)
 {
     oai_dormant_t *dormant = task->arg;
     oa_coord_t *coord = dormant->coord;
-    oai_task_renew(task, worker);
+    if (OAI_UNLIKELY(!oai_task_renew(task, worker)))
+        task = replace(task, worker);
     task->stack = NULL;
     task->fresh.fn = dormant->calls;
     if (settle(dormant))

@@ -155,8 +155,11 @@ void oai_task_finish(oai_task_t *task, oai_worker_t *worker);
 void oai_task_disown(oai_task_t *task);
 
 // A call of a consumer is over: what its task had of the last call is gone, and its handles are
-// stale. The task may be given another function and run again.
-void oai_task_renew(oai_task_t *task, oai_worker_t *worker);
+// stale. The task may be given another function and run again. False: its generations are used up, the
+// handles are not stale before another has taken its place. That one succeeds to name, stack class
+// and group; NULL: no memory.
+bool oai_task_renew(oai_task_t *task, oai_worker_t *worker);
+oai_task_t *oai_task_succeed(oai_task_t *task, oai_worker_t *worker);
 
 // The call of a consumer has returned to the loop, or must not begin.
 void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker);

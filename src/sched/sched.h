@@ -83,9 +83,10 @@ extern const oai_gate_t oai_latch_gate, oai_barrier_gate, oai_backpressure_gate,
 
 // What a consumer is to the scheduler: told in dormant.c.
 typedef struct oai_dormant {
-    oa_coord_t *coord;     // constant, as the two tasks and the function
+    oa_coord_t *coord;     // constant, as `self` and the function
     struct oai_task *self; // never runs: what handle, group and cancel see
-    struct oai_task *call; // runs the calls; while it rests it is counted by nobody
+    struct oai_task *call; // runs the calls; while it rests it is counted by nobody. Written by who
+                           //   has taken it from its loop, under the object's lock
     oa_fn *calls;          // what the call's task runs, given this struct
     void *arg;             // what the context of each call begins with
     oai_link_t link;       // of all that a coordinator has: under its lock, as the next
@@ -121,6 +122,9 @@ void oai_dormant_destroy(oai_dormant_t *dormant);
 typedef enum oai_rest { OAI_MORE, OAI_RESTS, OAI_OVER } oai_rest_t;
 oai_rest_t oai_consumer_rest(oai_dormant_t *dormant);
 void oai_consumer_end(oai_dormant_t *dormant);
+
+// Another task runs the calls from here on.
+void oai_consumer_replace(oai_dormant_t *dormant, struct oai_task *call);
 
 // The consumer is cancelled as a whole. True: it rested; it was woken and is the caller's to discard.
 bool oai_consumer_cancel(oai_dormant_t *dormant);

@@ -328,26 +328,48 @@ void oai_task_disown(oai_task_t *task)
 enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED | OAI_TASK_OWN };
 
 // The flags are the task's own, but for a cancel, which has the ticket locked or, where it is one of the
-// whole consumer, was announced before. When its generations are used up a call keeps the last one:
-// then a handle of an earlier call of the consumer is good for this one.
-static __attribute__((noinline)) void forget(oai_task_t *task, uint32_t flags)
+// whole consumer, was announced before.
+static __attribute__((noinline)) bool forget(oai_task_t *task, uint32_t flags)
 {
-    bool named = (flags & OAI_TASK_NAMED) != 0;
-    uint32_t ticket = named ? lock_task(task) : 0;
+    uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
+    uint32_t next = next_ticket(ticket);
+    uint32_t over = next ? OF_A_CALL : OF_A_CALL & ~(uint32_t)OAI_TASK_NAMED;
     // Acquire: pairs with the seq_cst of who cancels: if its flag is cleared here, what it has announced
     // is seen (dormant.c).
-    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OF_A_CALL, memory_order_acquire);
-    if (named)
-        unlock(task, next_ticket(ticket) ? next_ticket(ticket) : ticket);
+    atomic_fetch_and_explicit(&task->flags, ~over, memory_order_acquire);
+    if (ticket)
+        unlock(task, next ? next : ticket);
+    return next != 0;
 }
 
-void oai_task_renew(oai_task_t *task, oai_worker_t *worker)
+bool oai_task_renew(oai_task_t *task, oai_worker_t *worker)
 {
     // Relaxed: what is set by others and missed here is left for the next call.
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    if (OAI_UNLIKELY(flags & OF_A_CALL))
-        forget(task, flags);
+    if (OAI_UNLIKELY(flags & OF_A_CALL) && !forget(task, flags))
+        return false;
     task->id = next_id(worker);
+    return true;
+}
+
+oai_task_t *oai_task_succeed(oai_task_t *task, oai_worker_t *worker)
+{
+    enum { KEPT = OAI_TASK_EXTRA | OAI_TASK_CLASS_MASK | OAI_TASK_CALL | OAI_TASK_HOSTED };
+    oa_spec_t spec = OA_SPEC_INIT;
+    spec.arg = task->arg;
+    spec.where = task->where;
+    oai_task_t *next = oai_task_make(oai_task_coord(task), worker, &spec, true);
+    if (!next)
+        return NULL;
+    uint32_t ticket = lock_task(task); // somebody may ask for its name
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    next->group = task->group;
+    next->extra = task->extra;
+    // Relaxed, both: nobody else has the one, and the other's are guarded by the ticket.
+    atomic_store_explicit(&next->flags, flags & KEPT, memory_order_relaxed);
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_EXTRA, memory_order_relaxed);
+    unlock(task, ticket);
+    return next;
 }
 
 // Gates first, then the group: who waits for the group finds them left.

@@ -139,6 +139,14 @@ bool oai_consumer_cancel(oai_dormant_t *dormant)
     return dismissed;
 }
 
+void oai_consumer_replace(oai_dormant_t *dormant, struct oai_task *call)
+{
+    oa_chan_t *ch = consumer_of(dormant)->ch;
+    oai_lock(&ch->lock);
+    dormant->call = call;
+    oai_unlock(&ch->lock);
+}
+
 void oai_consumer_end(oai_dormant_t *dormant)
 {
     oai_consumer_t *consumer = consumer_of(dormant);
