@@ -204,7 +204,7 @@ if [ "${OA_TEST_SCALE:-100}" -ge 100 ] && command -v script >/dev/null; then
     for name in a b c d e f g h i j k l m n o p q r s t; do
         yes 'foo bar' | head -c 60000 >slow/$name
     done
-    script -qec "$OA_LAUNCHER $oagrep foo slow" /dev/null </dev/null | while
+    script -qec "$OA_LAUNCHER '$oagrep' foo slow" /dev/null </dev/null | while
         dd bs=16384 count=4 iflag=fullblock status=none >piece
         [ -s piece ]
     do
