@@ -28,7 +28,8 @@ version=$(sed -n 's/^#define OA_VERSION "\(.*\)"/\1/p' include/oasync.h)
 } | doxygen -
 
 # Aliases (.so) have nothing to look at.
-pages=$(grep -L '^\.so' "$out"/man/man3/*.3)
+cd "$out/man/man3"
+pages=$(grep -L '^\.so' ./*.3)
 if command -v mandoc >/dev/null; then
     for page in $pages; do
         mandoc -T lint -W warning "$page"
