@@ -3,8 +3,8 @@
 //
 //     consume WORKERS
 //
-// Prints ns an element, and ns of the plain serial version: a call for each. The Go side ranges over a
-// channel of the same capacity in one goroutine.
+// Prints ns an element, and ns of the plain serial version: a call for each. The Go side ranges
+// over a channel of the same capacity in one goroutine.
 #include <oasync.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,8 +9,8 @@
 // Memory is resident memory and page tables as the kernel tells them. `parked` prints tasks, bytes
 // each, how many were woken, MiB of resident memory and of page tables above the start when they
 // had all ended for two seconds without any call of the library, and seconds to park and to wake
-// them. `delayed` prints tasks, bytes each, and seconds to spawn and to drop them. The plain version
-// to judge them by is the smallest thing that can wait: a page of stack.
+// them. `delayed` prints tasks, bytes each, and seconds to spawn and to drop them. The plain
+// version to judge them by is the smallest thing that can wait: a page of stack.
 #define _GNU_SOURCE
 #include <oasync.h>
 #include <stdatomic.h>
@@ -48,7 +48,7 @@ struct run {
     double each, spawn_seconds, end_seconds;
 };
 
-// ---- Parked ---------------------------------------------------------------------------------------
+// ---- Parked -------------------------------------------------------------------------------------
 
 static void receiver(void *arg)
 {
@@ -107,7 +107,7 @@ static void measure_parked(struct run *run)
            (end.tables - run->start.tables) / (1 << 20), run->spawn_seconds, run->end_seconds);
 }
 
-// ---- Delayed --------------------------------------------------------------------------------------
+// ---- Delayed ------------------------------------------------------------------------------------
 
 static void never(void *arg)
 {

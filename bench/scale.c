@@ -10,8 +10,8 @@
 // Prints the medians of some rounds, in which one and two workers take turns. For work and empty:
 // milliseconds on one worker, on two and serially, the ratio of two to one, and how many times as
 // fast two plain threads did the work. Where that is less than 1.8 others were using the machine,
-// and a round of work says nothing: it is repeated, a few times. For begin: the median and the worst
-// in microseconds.
+// and a round of work says nothing: it is repeated, a few times. For begin: the median and the
+// worst in microseconds.
 #include <oasync.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +23,7 @@
 
 static long steps; // of one task's work
 
-// ---- Work and empty tasks -------------------------------------------------------------------------
+// ---- Work and empty tasks -----------------------------------------------------------------------
 
 enum { WORK_TASKS = 10000, EMPTY_TASKS = 1000000, BATCH = 1000 };
 
@@ -144,7 +144,7 @@ static void measure_empty(void)
     print_rounds(&rounds);
 }
 
-// ---- The beginning of one child -------------------------------------------------------------------
+// ---- The beginning of one child -----------------------------------------------------------------
 
 enum { CHILDREN = 100 };
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// check.h - what a test needs beside CTest: a check that names its line, a seed that is printed, a size that scales.
+// check.h - what a test needs beside CTest: a check that names its line, a seed that is printed, a
+// size that scales.
 //
-// A test is a program: it ends with status 0 if all is well, 1 at the first check that fails, 77 if it cannot be run here.
+// A test is a program: it ends with status 0 if all is well, 1 at the first check that fails, 77 if
+// it cannot be run here.
 #pragma once
 
 #include <stdbool.h>
@@ -46,7 +48,8 @@ static inline void test_skip(const char *why)
     exit(77);
 }
 
-// A test that needs a program (gdb, perf) is skipped where it is missing, and fails where all must be there.
+// A test that needs a program (gdb, perf) is skipped where it is missing, and fails where all must
+// be there.
 static inline void test_need_program(const char *path)
 {
     if (access(path, X_OK) == 0) {
@@ -58,7 +61,8 @@ static inline void test_need_program(const char *path)
     test_skip(path);
 }
 
-// The seed of this run: OA_TEST_SEED if it is set, else a new one. Printed, so that a failure can be run again.
+// The seed of this run: OA_TEST_SEED if it is set, else a new one. Printed, so that a failure can
+// be run again.
 static inline uint64_t test_seed(void)
 {
     const char *given = getenv("OA_TEST_SEED");
@@ -83,7 +87,8 @@ static inline int64_t test_scale(int64_t n)
     return scaled > 0 ? scaled : 1;
 }
 
-// Whether the test runs under "asan", "tsan", "valgrind", "qemu", or in a plain "debug" or "native" build.
+// Whether the test runs under "asan", "tsan", "valgrind", "qemu", or in a plain "debug" or "native"
+// build.
 static inline bool test_under(const char *what)
 {
     const char *under = getenv("OA_TEST_UNDER");

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# lengths.sh - no function over 80 lines (from its name to its closing brace), no file over 800.
+# lengths.sh - no function over 80 lines (from its name to its closing brace), no file over 800, no line of C over 100
+# columns.
 #
 # A function begins in column 0 with a name and a parenthesis, its brace in column 0 or at the end of a line; it ends at
 # the next brace in column 0. That is how tools/format.sh writes it.
@@ -23,6 +24,7 @@ found=$(find "$@" \( -name '*.[chS]' -o -name '*.go' \) -exec awk '
         start = 0
     }
     { lines = FNR }
+    length($0) > 100 && FILENAME ~ /\.[ch]$/ { printf "%s:%d: %d columns\n", FILENAME, FNR, length($0) }
     /^[a-zA-Z_].*\(/ && !inside && !/^(else|typedef|struct|union|enum)[^(]*$/ {
         start = FNR
         name = $0

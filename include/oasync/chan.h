@@ -108,17 +108,17 @@ int oa_chan_take(oa_chan_t *ch, void *elem);
         (ch), &(oa_spec_t){.size = sizeof(oa_spec_t), .where = OA_WHERE, .fn = __VA_ARGS__})
 #endif
 
-// Has the function spec->fn called for each element of the channel, with a pointer to the consumer's
-// own copy of it, good until the function returns. One call happens before the next. Each call is
-// a task: it may wait, and has its own context, temp memory and cancel; oa_context()->user_ptr starts
-// as spec->arg. A consumer that has nothing to call holds no stack and keeps no runtime alive. It is
-// over when the channel is closed and it has called for all that was left there, when it is
-// cancelled by its handle or its group, or when its coordinator is cancelled or ends: then what is
-// left stays in the channel. Other receivers may take elements beside it. It takes up to 16 elements
-// ahead, no more than the capacity and of a rendezvous one; a cancel drops those, as it drops tasks
-// that have not begun.
-// Options: name, stack, block, group (which counts the consumer until it is over), task (a handle of
-// the consumer, to be joined or detached) and coord.
+// Has the function spec->fn called for each element of the channel, with a pointer to the
+// consumer's own copy of it, good until the function returns. One call happens before the next.
+// Each call is a task: it may wait, and has its own context, temp memory and cancel;
+// oa_context()->user_ptr starts as spec->arg. A consumer that has nothing to call holds no stack
+// and keeps no runtime alive. It is over when the channel is closed and it has called for all that
+// was left there, when it is cancelled by its handle or its group, or when its coordinator is
+// cancelled or ends: then what is left stays in the channel. Other receivers may take elements
+// beside it. It takes up to 16 elements ahead, no more than the capacity and of a rendezvous one; a
+// cancel drops those, as it drops tasks that have not begun.
+// Options: name, stack, block, group (which counts the consumer until it is over), task (a handle
+// of the consumer, to be joined or detached) and coord.
 // Any thread, but see -EPERM; never waits.
 // Returns 0, or, with NULL stored as the handle,
 //  -EINVAL     ch, spec or its fn is NULL, its size is too small, a stack size out of range, or an

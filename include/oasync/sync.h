@@ -12,11 +12,11 @@
 // free it or leave its scope at once: the call that let it go does not touch it any more.
 //
 // Each can be a gate of a task: what its oa_go() names in .latch, .cb, .bp, .sem and .acq is passed
-// in this order before the task begins, after its delay. A task that waits at a gate holds no stack,
-// stands in the same line as those that wait by a call, and costs nothing until it is let in. It has
-// its mutex, permit and place until it ends; then they are given back, in reverse order, before its
-// group or joiner is told. One that is cancelled at a gate leaves it, gives back what it had, and is
-// dropped. What is a gate must outlive the task.
+// in this order before the task begins, after its delay. A task that waits at a gate holds no
+// stack, stands in the same line as those that wait by a call, and costs nothing until it is let
+// in. It has its mutex, permit and place until it ends; then they are given back, in reverse order,
+// before its group or joiner is told. One that is cancelled at a gate leaves it, gives back what it
+// had, and is dropped. What is a gate must outlive the task.
 #ifndef OASYNC_SYNC_H
 #define OASYNC_SYNC_H
 
@@ -142,7 +142,7 @@ int oa_sem_destroy(oa_sem_t *sem);
 
 // ---- Latch ------------------------------------------------------------------------------------
 
-//     oa_latch_t done = OA_LATCH_INIT(3); // in memory that exists already: oa_latch_init(&x->done, 3);
+//     oa_latch_t done = OA_LATCH_INIT(3); // in memory that exists: oa_latch_init(&x->done, 3);
 //
 //     oa_latch_arrive(&done); // in each of three tasks
 //     oa_latch_wait(&done);   // in any other; or, as one of the three, oa_go(use, .latch = &done)
@@ -154,8 +154,8 @@ struct oa_latch {
 // A latch that opens when `n` have arrived, from 0 (it is open) to INT32_MAX.
 #define OA_LATCH_INIT(n) {{(uint64_t)(uint32_t)(n)}}
 
-// Makes a latch that opens when `n` have arrived, from 0 (it is open) to INT32_MAX, in `latch`, which
-// must not be in use.
+// Makes a latch that opens when `n` have arrived, from 0 (it is open) to INT32_MAX, in `latch`,
+// which must not be in use.
 // Any thread; never waits; cannot fail.
 void oa_latch_init(oa_latch_t *latch, int32_t n);
 
@@ -247,8 +247,8 @@ struct oa_backpressure {
 #define OA_BACKPRESSURE_INIT(max, mode)                                                            \
     {{0, (uint64_t)(uint32_t)(max) | (uint64_t)(mode) << 32}}
 
-// Makes a limit of `max` tasks at once, from 1 to INT32_MAX, in `bp`, which must not be in use. With
-// another max or mode it is no gate: oa_go() returns -EINVAL.
+// Makes a limit of `max` tasks at once, from 1 to INT32_MAX, in `bp`, which must not be in use.
+// With another max or mode it is no gate: oa_go() returns -EINVAL.
 // Any thread; never waits; cannot fail.
 void oa_backpressure_init(oa_backpressure_t *bp, int32_t max, oa_backpressure_mode_t mode);
 

@@ -5,8 +5,8 @@
 // oa_run() makes one and lends it the calling thread; oa_start() makes one beside the caller.
 // A task is made by oa_go() and ends when its function returns. It may call any function that
 // waits, at any depth, and is then parked; it holds no stack before its first wait. A blocking task
-// runs on a thread of a pool beside the workers, a pinned one on a thread of its own: either may call
-// whatever blocks a thread, and its waits block that thread, too. All else is as in any task.
+// runs on a thread of a pool beside the workers, a pinned one on a thread of its own: either may
+// call whatever blocks a thread, and its waits block that thread, too. All else is as in any task.
 //
 // Two results that many calls share:
 //  -ENOMEM     A call that may wait can find that the task cannot be parked, because no stack
@@ -149,8 +149,8 @@ oa_coord_t *oa_coord(void);
 int oa_workers(oa_coord_t *coord);
 
 // A number for the OS thread beneath the calling task, or -1 in a blocking or pinned task, within
-// oa_block(), and in a thread that is no task. It is unique among the threads of its coordinator that
-// run tasks now, at least 0 and below oa_worker_limit(), and holds until the task's next wait.
+// oa_block(), and in a thread that is no task. It is unique among the threads of its coordinator
+// that run tasks now, at least 0 and below oa_worker_limit(), and holds until the task's next wait.
 // Any thread; never waits; cannot fail.
 int oa_worker_id(void);
 
@@ -229,9 +229,9 @@ typedef struct oa_spec {
 //  -EPERM      the caller is no task and coord is NULL;
 //  -ESHUTDOWN  the coordinator was shut down and takes no more tasks;
 //  -ECANCELED  the group was cancelled and no oa_group_wait() has returned since;
-//  -EAGAIN     a lossy backpressure is full (0 behind a delay, latch or barrier); or no OS thread can
-//              be made for a pinned task, or for a blocking one and the pool has none (after a delay
-//              or gate it is tried until one can be);
+//  -EAGAIN     a lossy backpressure is full (0 behind a delay, latch or barrier); or no OS thread
+//              can be made for a pinned task, or for a blocking one and the pool has none (after a
+//              delay or gate it is tried until one can be);
 //  -ENOMEM     there is no memory.
 int oa_go_spec(const oa_spec_t *spec);
 
@@ -312,11 +312,11 @@ int oa_sleep(int64_t ns);
 //  -ENOMEM     the caller cannot be parked (see the top of this file).
 int oa_sleep_until(int64_t deadline);
 
-// Calls fn(arg) where it may block its OS thread: on a thread of the blocking pool, while the calling
-// task is parked; the calls wait for a thread in their order. To fn it is the calling task that runs:
-// oa_self(), what it holds and whether it is cancelled are the same, and fn may wait, which blocks
-// that thread. A task that was cancelled, or is before a thread has come to it, gets -ECANCELED and
-// fn is not called; once fn has begun a cancel does not interrupt this call.
+// Calls fn(arg) where it may block its OS thread: on a thread of the blocking pool, while the
+// calling task is parked; the calls wait for a thread in their order. To fn it is the calling task
+// that runs: oa_self(), what it holds and whether it is cancelled are the same, and fn may wait,
+// which blocks that thread. A task that was cancelled, or is before a thread has come to it, gets
+// -ECANCELED and fn is not called; once fn has begun a cancel does not interrupt this call.
 // In a blocking or pinned task, and in a thread that is no task, fn is called in place, always.
 // Any thread; waits.
 // Returns 0 when fn has returned, or, without having called it,
@@ -338,8 +338,8 @@ oa_task_t *oa_self(void);
 // Any thread; never waits.
 uint64_t oa_task_id(oa_task_t *task);
 
-// The name of a task, "" when it was given none; NULL for NULL or a stale handle. The string is good
-// until the task has ended and the handle that was asked for, if any, is joined or detached.
+// The name of a task, "" when it was given none; NULL for NULL or a stale handle. The string is
+// good until the task has ended and the handle that was asked for, if any, is joined or detached.
 // Any thread; never waits.
 const char *oa_task_name(oa_task_t *task);
 

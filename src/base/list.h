@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // list.h - an intrusive doubly linked list; all-zero bytes are an empty one.
 //
-// Owns:    nothing: links stand in what they link, and the list in its owner, whose lock guards both.
+// Owns:    nothing: links stand in what they link, and the list in its owner, whose lock guards
+//          both.
 // Callers: anybody who holds that lock.
 #ifndef OAI_BASE_LIST_H
 #define OAI_BASE_LIST_H

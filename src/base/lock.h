@@ -2,9 +2,10 @@
 // lock.h - a spin lock for sections of a few dozen instructions.
 //
 // Owns:    one word: 0 free, 1 held.
-// Callers: any thread. Never held across a switch or a call into user code, and across a system call
-//          only where memory is mapped, given back or allocated for what it guards, or where a cancel
-//          wakes a thread: its waiters burn CPU, then yield it. All-zero bytes are a free lock.
+// Callers: any thread. Never held across a switch or a call into user code, and across a system
+//          call only where memory is mapped, given back or allocated for what it guards, or where a
+//          cancel wakes a thread: its waiters burn CPU, then yield it. All-zero bytes are a free
+//          lock.
 #ifndef OAI_BASE_LOCK_H
 #define OAI_BASE_LOCK_H
 

@@ -28,9 +28,10 @@
 #define OAI_TSAN 0
 #endif
 
-// What a switch is to TSan. 1: no synchronisation, so that races between tasks of one worker are seen;
-// the scheduler, whose data go from fiber to fiber on one thread, must not be looked into then. 0: as
-// if one thread went on; races within the scheduler are seen, those between tasks of one worker not.
+// What a switch is to TSan. 1: no synchronisation, so that races between tasks of one worker are
+// seen; the scheduler, whose data go from fiber to fiber on one thread, must not be looked into
+// then. 0: as if one thread went on; races within the scheduler are seen, those between tasks of
+// one worker not.
 #ifdef OAI_TSAN_SCHEDULER
 #define OAI_TSAN_SWITCH 0
 #else

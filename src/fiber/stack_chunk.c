@@ -94,7 +94,8 @@ struct oai_stack_chunk *oai_stack_chunk_new(unsigned cls, size_t bytes)
 bool oai_stack_chunk_free(struct oai_stack_chunk *chunk)
 {
 #if OAI_ASAN
-    // Not every ASan forgets at munmap what frames have left here; the next mapping may be anything.
+    // Not every ASan forgets at munmap what frames have left here; the next mapping may be
+    // anything.
     __asan_unpoison_memory_region(chunk->base, chunk->size);
 #endif
     if (oai_os.unmap(chunk->base, chunk->size) != 0)

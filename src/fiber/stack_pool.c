@@ -129,8 +129,8 @@ static uint32_t take_from(oai_stack_pool_t *pool, chunk_t *chunk, oai_stack_slot
     return n;
 }
 
-// Warm slots of all chunks before a clean one of any: else the same number of stacks in use would come
-// to hold more and more pages, as long as no worker sleeps and trims.
+// Warm slots of all chunks before a clean one of any: else the same number of stacks in use would
+// come to hold more and more pages, as long as no worker sleeps and trims.
 static uint32_t take_warm(oai_stack_pool_t *pool, oai_stack_shelf_t *shelf, oai_stack_slot_t *out,
                           uint32_t want)
 {

@@ -7,24 +7,24 @@
 //      tasks that ended, then all that were spawned. If the two are equal and nobody holds the
 //      coordinator, no task is left: see below. It closes the queue and sets `ended`, in the same
 //      critical section, so that a task from outside comes before or is refused.
-//   2. It wakes every sleeping worker and every idle thread of the pool. Each worker sees `ended` and
-//      leaves its loop for its thread's own stack.
-//   3. Each of them, each thread that has hosted tasks, and every outsider that is inside of a call,
-//      counts itself off among the users, under the same lock; the last one lets whoever waits for
-//      the end go, and touches nothing more. An outsider counts itself in while a task keeps the
-//      coordinator alive, a thread that is to host tasks is counted in by who makes it.
+//   2. It wakes every sleeping worker and every idle thread of the pool. Each worker sees `ended`
+//      and leaves its loop for its thread's own stack.
+//   3. Each of them, each thread that has hosted tasks, and every outsider that is inside of a
+//      call, counts itself off among the users, under the same lock; the last one lets whoever
+//      waits for the end go, and touches nothing more. An outsider counts itself in while a task
+//      keeps the coordinator alive, a thread that is to host tasks is counted in by who makes it.
 //   4. That one joins the threads and frees everything.
 //
 // Why the count is exact: a worker's counters only grow, `ended` is stored with release and read
 // with acquire, and all of it is read before any `spawned`. So whoever counts the end of a task
 // also counts every task that it spawned. What threads that are no workers spawn and end is counted
-// under the lock: hosted tasks, by their own threads, and what the function of an oa_block() spawns.
-// The lock is held all the while, so such a spawn has been counted or comes after the counting; and
-// then so does the end of its task, wherever that is counted, for the task goes on only after it. So
-// it is true for them as well. Let E be the tasks whose ends were counted and S those whose spawns
-// were: E is a part of S, so equal numbers mean E = S. Any other task has an ancestor whose parent is
-// in S, for the first tasks come from outside and are counted under the lock; the parent has ended,
-// so its spawns were counted: a contradiction.
+// under the lock: hosted tasks, by their own threads, and what the function of an oa_block()
+// spawns. The lock is held all the while, so such a spawn has been counted or comes after the
+// counting; and then so does the end of its task, wherever that is counted, for the task goes on
+// only after it. So it is true for them as well. Let E be the tasks whose ends were counted and S
+// those whose spawns were: E is a part of S, so equal numbers mean E = S. Any other task has an
+// ancestor whose parent is in S, for the first tasks come from outside and are counted under the
+// lock; the parent has ended, so its spawns were counted: a contradiction.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ uint64_t oai_coord_ids(uint64_t count)
     return atomic_fetch_add_explicit(&next, count, memory_order_relaxed);
 }
 
-// ---- The end --------------------------------------------------------------------------------------
+// ---- The end ------------------------------------------------------------------------------------
 
 // Under the injection queue's lock: whether no task is left.
 static bool none_left(oa_coord_t *coord)
@@ -105,7 +105,7 @@ void oai_coord_release(oa_coord_t *coord)
     oai_coord_try_end(coord);
 }
 
-// ---- Its users --------------------------------------------------------------------------------------
+// ---- Its users ----------------------------------------------------------------------------------
 
 void oai_coord_enter(oa_coord_t *coord)
 {
@@ -314,7 +314,7 @@ static void for_each_task(oa_coord_t *coord, void (*visit)(oai_task_t *task))
     }
 }
 
-// ---- Made and freed -------------------------------------------------------------------------------
+// ---- Made and freed -----------------------------------------------------------------------------
 
 static int choose_workers(const oa_config_t *config)
 {
@@ -473,11 +473,12 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
     return 0;
 }
 
-// ---- Shut down ------------------------------------------------------------------------------------
+// ---- Shut down ----------------------------------------------------------------------------------
 
-// Drops what is delayed or waits for a thread, cancels every task and breaks every wait that may be broken. What is queued
-// and has not begun is dropped when its turn comes, or, at the latest, its first wait is broken: for
-// a task that was being made while this went by had its flags written over.
+// Drops what is delayed or waits for a thread, cancels every task and breaks every wait that may be
+// broken. What is queued and has not begun is dropped when its turn comes, or, at the latest, its
+// first wait is broken: for a task that was being made while this went by had its flags written
+// over.
 static void cancel_all(oa_coord_t *coord)
 {
     for (int i = 0; i < coord->workers; i++)
@@ -516,7 +517,7 @@ int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
     return 0;
 }
 
-// ---- Looked at --------------------------------------------------------------------------------------
+// ---- Looked at ----------------------------------------------------------------------------------
 
 oa_coord_t *oa_coord(void)
 {

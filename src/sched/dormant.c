@@ -3,9 +3,9 @@
 //
 // A consumer has two tasks. `self` never runs: handle, group and cancel of the consumer are its. Of
 // `call` each run is one task after the other to the user. While it rests it is in no queue, holds
-// no stack, and is counted by nobody, so that it keeps no coordinator alive. Whoever wakes it counts
-// it first, under the object's lock, as if it spawned a task; that is refused when the coordinator
-// has ended, and then the end of the coordinator is the end of the consumer, too.
+// no stack, and is counted by nobody, so that it keeps no coordinator alive. Whoever wakes it
+// counts it first, under the object's lock, as if it spawned a task; that is refused when the
+// coordinator has ended, and then the end of the coordinator is the end of the consumer, too.
 //
 // A cancel of the consumer is one of `self`: its flag says for good that there shall be no call any
 // more. Who cancels sets that first, then the flag of the call that runs; the end of a call clears
@@ -128,8 +128,8 @@ void oai_dormant_discard(oai_dormant_t *dormant)
 
 bool oai_dormant_ending(const oai_dormant_t *dormant)
 {
-    // Relaxed, both: who cancels later is too late for the next call, and breaks its waits; or, where
-    // this is asked under the object's lock, takes that later.
+    // Relaxed, both: who cancels later is too late for the next call, and breaks its waits; or,
+    // where this is asked under the object's lock, takes that later.
     return (atomic_load_explicit(&dormant->self->flags, memory_order_relaxed) &
             OAI_TASK_CANCELLED) ||
            atomic_load_explicit(&dormant->coord->state, memory_order_relaxed) == OAI_CANCELLING;
@@ -197,8 +197,8 @@ void oai_dormant_cancel(oai_dormant_t *dormant)
     oai_task_cancel_any(dormant->call);
 }
 
-// Takes the next consumer that was not swept yet, pinned by its ticket: it is in the list until its end
-// is about to take that. Who holds the ticket may wait for the list's lock.
+// Takes the next consumer that was not swept yet, pinned by its ticket: it is in the list until its
+// end is about to take that. Who holds the ticket may wait for the list's lock.
 static oai_dormant_t *sweep_next(oa_coord_t *coord, uint32_t *ticket)
 {
     unsigned rounds = 0;

@@ -4,10 +4,11 @@
 // Owns:    the record of a gated task: its wait at a gate, and behind that what it is gated by. It
 //          lives as long as the task.
 // Callers: whoever has the task: its maker, a worker that dispatches it, its end.
-// Design:  a task enters its gates one after the other. At one that it cannot pass it is linked like
-//          any waiter, but as one that has parked already: it has no registers to store. So whoever
-//          lets it go, or cancels it, puts it into a run queue, and its next dispatch goes on here.
-//          Nobody looks at it meanwhile. From the moment when it is linked it is not the linker's.
+// Design:  a task enters its gates one after the other. At one that it cannot pass it is linked
+//          like any waiter, but as one that has parked already: it has no registers to store. So
+//          whoever lets it go, or cancels it, puts it into a run queue, and its next dispatch goes
+//          on here. Nobody looks at it meanwhile. From the moment when it is linked it is not the
+//          linker's.
 #include "sched/internal.h"
 #include "sched/sched.h"
 

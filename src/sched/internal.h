@@ -40,8 +40,8 @@ enum {
     OAI_TASK_NAMED = 1u << 3,     // a handle was given out: by the task itself, or at its making
     OAI_TASK_OWN = 1u << 15,      // its record, told in own.h, is there: by the task itself
     OAI_TASK_HELD = 1u << 29,     // has not passed all its gates: by whoever has it, before it runs
-    // It runs on a thread that is no worker: in a blocking or pinned task constant, as those below; in
-    // others by that thread, while it runs the function of their oa_block().
+    // It runs on a thread that is no worker: in a blocking or pinned task constant, as those below;
+    // in others by that thread, while it runs the function of their oa_block().
     OAI_TASK_HOSTED = 1u << 7,
     OAI_TASK_QUEUED = 1u << 30, // it waits for a thread of the pool: under the pool's lock
     // Constant after its making.
@@ -114,7 +114,8 @@ struct oai_task {
     _Atomic uint32_t ticket;
 };
 
-// Tasks stand at multiples of this many bytes (a shift): a handle needs no lower bits of the address.
+// Tasks stand at multiples of this many bytes (a shift): a handle needs no lower bits of the
+// address.
 enum { OAI_TASK_ALIGN_SHIFT = 7 };
 
 #if !OAI_ASAN && !OAI_TSAN
@@ -155,9 +156,9 @@ void oai_task_finish(oai_task_t *task, oai_worker_t *worker);
 void oai_task_disown(oai_task_t *task);
 
 // A call of a consumer is over: what its task had of the last call is gone, and its handles are
-// stale. The task may be given another function and run again. False: its generations are used up, the
-// handles are not stale before another has taken its place. That one succeeds to name, stack class
-// and group; NULL: no memory.
+// stale. The task may be given another function and run again. False: its generations are used up,
+// the handles are not stale before another has taken its place. That one succeeds to name, stack
+// class and group; NULL: no memory.
 bool oai_task_renew(oai_task_t *task, oai_worker_t *worker);
 oai_task_t *oai_task_succeed(oai_task_t *task, oai_worker_t *worker);
 
@@ -209,8 +210,8 @@ bool oai_gates_tell(const oa_spec_t *spec);
 void oai_gates_init(oai_task_t *task, const oa_spec_t *spec);
 
 // A HELD task goes on with its gates, unless it is `cancelled`. 0: it has passed them all.
-// -EINPROGRESS: it is held at one, and nobody's who has not let it go. Else it shall never run and is
-// to be discarded: -ECANCELED, -EAGAIN.
+// -EINPROGRESS: it is held at one, and nobody's who has not let it go. Else it shall never run and
+// is to be discarded: -ECANCELED, -EAGAIN.
 int oai_gates_pass(oai_task_t *task, bool cancelled);
 
 // A GATED task has ended, or never begins: gives back what it had, the latest first.
@@ -228,17 +229,18 @@ void oai_wait_break_cancelled(oai_task_t *task);
 // From the next stack: the registers of a task that parks have been stored.
 void oai_wait_saved(oai_task_t *task);
 
-// The word of the next wait of a HELD task; the task was linked with it, and the object is unlocked;
-// how that wait ended: 0 or -ECANCELED.
+// The word of the next wait of a HELD task; the task was linked with it, and the object is
+// unlocked; how that wait ended: 0 or -ECANCELED.
 uint64_t oai_wait_next(oai_task_t *task);
 void oai_wait_held(oai_task_t *task, uint64_t word);
 int oai_wait_outcome(oai_task_t *task);
-// Whether a task that waits was cancelled, so that the canceller or the task itself breaks the wait or
-// has done so; not if the wait cannot be broken.
+// Whether a task that waits was cancelled, so that the canceller or the task itself breaks the wait
+// or has done so; not if the wait cannot be broken.
 bool oai_wait_doomed(const oai_wait_t *wait);
 
-// The caller has claimed a task's wait and hosts the task meanwhile. lend: returns when the task has
-// parked; from then on it may begin other waits as the task. give_back: the task goes on, woken.
+// The caller has claimed a task's wait and hosts the task meanwhile. lend: returns when the task
+// has parked; from then on it may begin other waits as the task. give_back: the task goes on,
+// woken.
 void oai_wait_lend(oai_wait_t *wait);
 void oai_wait_give_back(oai_task_t *task);
 
@@ -273,8 +275,8 @@ struct oai_worker {
     oai_task_t *pending; // to be run first by a fresh loop
     // Counters: written by the worker alone, read by anybody.
     _Atomic uint64_t dispatches, parks, steals;
-    // Tasks spawned and ended here. Ended: release; pairs with the acquire in coord.c that finds the
-    // end, and carries `spawned`.
+    // Tasks spawned and ended here. Ended: release; pairs with the acquire in coord.c that finds
+    // the end, and carries `spawned`.
     _Atomic uint64_t spawned, ended;
     oai_task_cache_t tasks;
     oai_stack_cache_t stacks;
@@ -360,9 +362,9 @@ struct oa_coord {
     // Who waits for `users` to become 0: under the injection queue's lock.
     oai_wait_t *waiter;
     oai_list_t dormants; // of oai_dormant_t: under the same lock
-    // Threads that may still touch the coordinator: workers that have not left their loop, threads of
-    // the pool and of pinned tasks that have not joined the one before, and others inside of a call,
-    // which came in while a task kept it alive; but not the waiter. Under the same lock.
+    // Threads that may still touch the coordinator: workers that have not left their loop, threads
+    // of the pool and of pinned tasks that have not joined the one before, and others inside of a
+    // call, which came in while a task kept it alive; but not the waiter. Under the same lock.
     int users;
     _Atomic int kept; // tasks for oai_task_abandon()
     size_t map_size;  // of this struct and the arrays behind it
@@ -379,14 +381,14 @@ static inline void oai_worker_push_last(oai_worker_t *worker, oai_task_t *task)
 // Whether the coordinator has ended; finds out whether it has just now.
 bool oai_coord_try_end(oa_coord_t *coord);
 
-// A thread that is no worker of the coordinator touches it, beyond the moment when the last task may
-// end: between these two it is not freed. enter: while it is kept alive by a task or by a user.
+// A thread that is no worker of the coordinator touches it, beyond the moment when the last task
+// may end: between these two it is not freed. enter: while it is kept alive by a task or by a user.
 void oai_coord_enter(oa_coord_t *coord);
 void oai_coord_leave(oa_coord_t *coord);
 
-// What is to be counted as spawned: a new task from outside; one that a hosted task spawns, or calls of
-// a consumer that rested, which are admitted while the coordinator drains; the end of such a consumer,
-// which is until the coordinator has ended.
+// What is to be counted as spawned: a new task from outside; one that a hosted task spawns, or
+// calls of a consumer that rested, which are admitted while the coordinator drains; the end of such
+// a consumer, which is until the coordinator has ended.
 typedef enum oai_admit { OAI_ADMIT_NEW, OAI_ADMIT_INSIDE, OAI_ADMIT_END } oai_admit_t;
 
 // As enter, and counts what no worker spawns. False: it is not taken any more, nothing was done.

@@ -20,8 +20,8 @@ enum {
 typedef void destroy_fn(void *);
 
 static struct key {
-    // The key, or 0. Written under the lock. Release; pairs with the acquire in lives(): who finds a
-    // key alive finds its destroyer.
+    // The key, or 0. Written under the lock. Release; pairs with the acquire in lives(): who finds
+    // a key alive finds its destroyer.
     _Atomic oa_local_t live;
     // Written under the lock, before `live` of its key. Release; pairs with the acquire in
     // destroyer_of(): who finds the destroyer of a later key finds the key before it dead.

@@ -61,7 +61,7 @@ oai_values_t *oai_own_values(void)
     return own->chunk ? own->chunk->values : NULL;
 }
 
-// ---- Temp memory ----------------------------------------------------------------------------------
+// ---- Temp memory --------------------------------------------------------------------------------
 
 // A new block from which `size` bytes have been taken.
 static void *take_chunk(oai_own_t *own, size_t size)
@@ -113,7 +113,7 @@ oa_context_t *oa_context(void)
     return own ? &own->context : NULL;
 }
 
-// ---- The end --------------------------------------------------------------------------------------
+// ---- The end ------------------------------------------------------------------------------------
 
 void oai_own_end(oai_task_t *task)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // own.h - what a task owns beside its struct: its context, temp memory and values of locals.
 //
-// Owns:    oai_own_t, the record of one task. It stands in the header of the stack on which the task
-//          runs, which is the task's from its first instruction to its end: a fresh task runs on
-//          the loop's stack, and if it waits, that one goes with it.
+// Owns:    oai_own_t, the record of one task. It stands in the header of the stack on which the
+//          task runs, which is the task's from its first instruction to its end: a fresh task runs
+//          on the loop's stack, and if it waits, that one goes with it.
 // Callers: the task itself, and worker.c when its function has returned.
 // Design:  nothing is made or zeroed for a task that asks for none of it. The first to ask sets
 //          OAI_TASK_OWN and zeroes the record; the end of a task looks at that flag alone. The

@@ -2,21 +2,23 @@
 // pool.c - the blocking pool, pinned tasks, and oa_block (see pool.h).
 //
 // Jobs stand in one queue, first come, first served. Who puts one wakes the thread that went idle
-// last, or, while there are fewer than max_blocking, makes one. A thread that is done with a job takes
-// the next one and goes idle when there is none, under the same lock: so no job waits while a thread
-// is idle. Idle for IDLE_TIME it retires. A pinned task has a thread to itself, which is not counted.
+// last, or, while there are fewer than max_blocking, makes one. A thread that is done with a job
+// takes the next one and goes idle when there is none, under the same lock: so no job waits while a
+// thread is idle. Idle for IDLE_TIME it retires. A pinned task has a thread to itself, which is not
+// counted.
 //
 // The task that a thread runs is hosted: it is the thread's (self.h), its waits sleep on a futex
-// (wait.c), and for all else its thread is an outsider: it spawns, wakes and ends through the injection
-// queue. An oa_block() lends its task in the same way: it has parked meanwhile, and goes on when the
-// thread gives it back.
+// (wait.c), and for all else its thread is an outsider: it spawns, wakes and ends through the
+// injection queue. An oa_block() lends its task in the same way: it has parked meanwhile, and goes
+// on when the thread gives it back.
 //
 // When no thread can be made, the caller is told if it can be (oa_go, oa_block) and the pool has no
-// thread at all. Otherwise the job waits, and a timer tries again, RETRY_TIME later and as long as it
-// takes, also while the pool has other threads: all of them may wait for this very job.
+// thread at all. Otherwise the job waits, and a timer tries again, RETRY_TIME later and as long as
+// it takes, also while the pool has other threads: all of them may wait for this very job.
 //
-// A thread is a user of its coordinator (oai_coord_enter) from before it is made. Before it leaves it
-// joins the one that left before it, so that one at most is not joined; that one oai_pool_join() joins.
+// A thread is a user of its coordinator (oai_coord_enter) from before it is made. Before it leaves
+// it joins the one that left before it, so that one at most is not joined; that one oai_pool_join()
+// joins.
 #include "sched/pool.h"
 
 #include <stdio.h>
@@ -33,7 +35,8 @@ static const int64_t IDLE_TIME = 10 * OA_SECOND;
 typedef struct oai_host {
     oai_link_t link; // in `idle`: under the pool's lock
     bool idle;       // it is there: under the same lock
-    // The futex on which it sleeps until it is 1: while idle, written under the lock, and before it begins.
+    // The futex on which it sleeps until it is 1: while idle, written under the lock, and before it
+    // begins.
     _Atomic uint32_t woken;
     oai_os_thread_t thread; // written by who made it, before it lets it go
     oa_coord_t *coord;      // constant, as the next
@@ -61,9 +64,9 @@ static oai_task_t *task_of(oai_link_t *link)
     return oai_container(link, oai_task_t, fresh.job.link);
 }
 
-// Under the lock: a task is taken out of a list, or put into one unless it has been cancelled (false).
-// Relaxed, both: the lock publishes it. A canceller that sets its flag sees this one or is seen here;
-// one that sets the state takes what is queued afterwards, under the lock.
+// Under the lock: a task is taken out of a list, or put into one unless it has been cancelled
+// (false). Relaxed, both: the lock publishes it. A canceller that sets its flag sees this one or is
+// seen here; one that sets the state takes what is queued afterwards, under the lock.
 static void clear_queued(oai_task_t *task)
 {
     atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_QUEUED, memory_order_relaxed);
@@ -85,7 +88,7 @@ static void drop(oai_task_t *task)
     oai_tasks_drop(task);
 }
 
-// ---- A thread's work ------------------------------------------------------------------------------
+// ---- A thread's work ----------------------------------------------------------------------------
 
 static void restore_fp(void)
 {
@@ -218,7 +221,7 @@ static void host_main(void *arg)
     oai_coord_leave(coord);
 }
 
-// ---- Threads are made -----------------------------------------------------------------------------
+// ---- Threads are made ---------------------------------------------------------------------------
 
 // A thread that was made begins, and may be gone.
 static void let_go(host_t *host)
@@ -228,8 +231,8 @@ static void let_go(host_t *host)
     oai_os.futex_wake(&host->woken, 1);
 }
 
-// Makes a thread for a pinned task, or (NULL) one of the pool, which is counted already. It waits to
-// be let go: else one of the pool might find no job yet, idle and retire before there is one.
+// Makes a thread for a pinned task, or (NULL) one of the pool, which is counted already. It waits
+// to be let go: else one of the pool might find no job yet, idle and retire before there is one.
 static int make_host(oa_coord_t *coord, oai_task_t *pinned, host_t **out)
 {
     host_t *host = oai_os.alloc(sizeof *host);
@@ -285,7 +288,7 @@ static void retry_later(oa_coord_t *coord)
         oai_idle_sooner(&coord->idle, expiry);
 }
 
-// ---- Jobs are put ---------------------------------------------------------------------------------
+// ---- Jobs are put -------------------------------------------------------------------------------
 
 // Under the lock: takes the thread that went idle last off the list, and returns the futex on which
 // it is to be woken; NULL: there is none. Afterwards it may be gone, the wake touches nothing.
@@ -440,7 +443,7 @@ void oai_pool_retry(oa_coord_t *coord)
         retry_later(coord);
 }
 
-// ---- Cancelled before it has begun ----------------------------------------------------------------
+// ---- Cancelled before it has begun --------------------------------------------------------------
 
 bool oai_pool_withdraw(oai_pool_t *pool, oai_task_t *task)
 {
@@ -480,7 +483,7 @@ oai_task_t *oai_pool_withdraw_all(oai_pool_t *pool)
     return chain;
 }
 
-// ---- oa_block ---------------------------------------------------------------------------------------
+// ---- oa_block -----------------------------------------------------------------------------------
 
 // The calling task parks, and a thread of the pool runs the function as the task.
 static __attribute__((noinline)) int block(oa_coord_t *coord, oa_fn *fn, void *arg)
@@ -516,7 +519,7 @@ int oa_block(oa_fn *fn, void *arg)
     return 0;
 }
 
-// ---- The end --------------------------------------------------------------------------------------
+// ---- The end ------------------------------------------------------------------------------------
 
 void oai_pool_close(oai_pool_t *pool)
 {

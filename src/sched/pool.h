@@ -48,15 +48,17 @@ typedef struct oai_pool {
 // most 0: the default.
 void oai_pool_init(oai_pool_t *pool, int most);
 
-// A blocking or pinned task may begin. start: 0, or -EAGAIN or -ENOMEM, if there is no thread for it
-// and none can be made now; then it is the caller's still. host: a thread is found or will be.
+// A blocking or pinned task may begin. start: 0, or -EAGAIN or -ENOMEM, if there is no thread for
+// it and none can be made now; then it is the caller's still. host: a thread is found or will be.
 int oai_pool_start(oa_coord_t *coord, oai_task_t *task);
 void oai_pool_host(oa_coord_t *coord, oai_task_t *task);
 
-// A task, which the caller has pinned, is cancelled before a thread has come to it; false when one has.
+// A task, which the caller has pinned, is cancelled before a thread has come to it; false when one
+// has.
 bool oai_pool_withdraw(oai_pool_t *pool, oai_task_t *task);
 
-// The coordinator is being cancelled: takes the tasks to which no thread has come, linked by `next`.
+// The coordinator is being cancelled: takes the tasks to which no thread has come, linked by
+// `next`.
 oai_task_t *oai_pool_withdraw_all(oai_pool_t *pool);
 
 // The time has come to try again to make threads that could not be made.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ready.c - where a task goes that is ready to run, and who is told.
 //
-// A worker puts into its own queue, anybody else into the injection queue of the task's coordinator.
-// Who does that from outside is a user of the coordinator meanwhile: once it is put the task may run,
-// be the last one, and end everything.
+// A worker puts into its own queue, anybody else into the injection queue of the task's
+// coordinator. Who does that from outside is a user of the coordinator meanwhile: once it is put
+// the task may run, be the last one, and end everything.
 #include "sched/internal.h"
 
 void oai_task_ready(oai_task_t *task, bool next)

@@ -64,19 +64,19 @@ void oai_runq_destroy(oai_runq_t *queue);
 // none, or no memory for one more: then it is to be put last.
 bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task);
 
-// Owner: takes the first task of the oldest block; NULL when there is no block. `patient`: only when
-// somebody waits behind the blocks.
+// Owner: takes the first task of the oldest block; NULL when there is no block. `patient`: only
+// when somebody waits behind the blocks.
 oai_task_t *oai_runq_pop_oldest(oai_runq_t *queue, bool patient);
 
 // Thief: takes the oldest block of `victim` or half of its ring, returns the first task of it and
-// leaves the rest in `mine`, the thief's own queue, whose ring needs room for a block. NULL when there was
-// nothing or others were quicker. The slot of the next task is left alone.
+// leaves the rest in `mine`, the thief's own queue, whose ring needs room for a block. NULL when
+// there was nothing or others were quicker. The slot of the next task is left alone.
 oai_task_t *oai_runq_steal(oai_runq_t *victim, oai_runq_t *mine);
 
 // Anybody: how many tasks there are, as a hint.
 size_t oai_runq_length(const oai_runq_t *queue);
 
-// ---- The fast paths, which are compiled into the dispatch loop, and the cold halves of two ----------
+// ---- The fast paths, which are compiled into the dispatch loop, and the cold halves of two ------
 
 bool oai_runq_push_full(oai_runq_t *queue, oai_task_t *task);
 oai_task_t *oai_runq_refill(oai_runq_t *queue);

@@ -16,8 +16,9 @@
 
 struct oai_task;
 
-// Reads an option struct that begins with its size: an older, smaller one is filled up with zeros, a
-// larger one must be zero beyond what is known. 0, -EINVAL (NULL, or smaller than `least`), -E2BIG.
+// Reads an option struct that begins with its size: an older, smaller one is filled up with zeros,
+// a larger one must be zero beyond what is known. 0, -EINVAL (NULL, or smaller than `least`),
+// -E2BIG.
 int oai_options_read(void *known, size_t known_size, const void *given, size_t least);
 
 // ---- The life of a coordinator (runtime.c) ----------------------------------------------------
@@ -63,7 +64,8 @@ oa_group_t *oai_task_group(void);
 
 // ---- Gates (src/sync) --------------------------------------------------------------------------
 
-// What a primitive does for a task that has it as a gate. The task does not run: none of these waits.
+// What a primitive does for a task that has it as a gate. The task does not run: none of these
+// waits.
 typedef struct oai_gate {
     // Whether it can be a gate at all; NULL: it always can.
     bool (*valid)(const void *object);
@@ -99,16 +101,16 @@ typedef struct oai_dormant {
 int oai_dormant_create(oai_dormant_t *dormant, const oa_spec_t *spec, oa_fn *calls);
 void oai_dormant_begin(oai_dormant_t *dormant);
 
-// Counts one that rests as running, so that its coordinator lives, under the object's lock. When that
-// is released the caller owes it an oai_wait_ready() of what wake has returned (NULL: the coordinator
-// has ended or is being cancelled, nothing was done), or, after a dismiss (false: it has ended), a
-// discard.
+// Counts one that rests as running, so that its coordinator lives, under the object's lock. When
+// that is released the caller owes it an oai_wait_ready() of what wake has returned (NULL: the
+// coordinator has ended or is being cancelled, nothing was done), or, after a dismiss (false: it
+// has ended), a discard.
 oai_wait_t *oai_dormant_wake(oai_dormant_t *dormant);
 bool oai_dormant_dismiss(oai_dormant_t *dormant);
 void oai_dormant_discard(oai_dormant_t *dormant);
 
-// The call's task, between two calls: the next one is another task to the user. False: there shall be
-// no other.
+// The call's task, between two calls: the next one is another task to the user. False: there shall
+// be no other.
 bool oai_dormant_next(oai_dormant_t *dormant);
 
 // Whether it was cancelled, or its coordinator is being.
@@ -126,7 +128,8 @@ void oai_consumer_end(oai_dormant_t *dormant);
 // Another task runs the calls from here on.
 void oai_consumer_replace(oai_dormant_t *dormant, struct oai_task *call);
 
-// The consumer is cancelled as a whole. True: it rested; it was woken and is the caller's to discard.
+// The consumer is cancelled as a whole. True: it rested; it was woken and is the caller's to
+// discard.
 bool oai_consumer_cancel(oai_dormant_t *dormant);
 
 // Cancels the call that runs.

@@ -68,8 +68,8 @@ static inline struct oai_task *oai_hosted(void)
 }
 
 // Who the calling thread is while it runs no task as a worker: the address of the task that it
-// hosts; in a plain thread a number that no other thread has while this one lives, and no address of
-// a task: never 0, even, and no multiple of 4.
+// hosts; in a plain thread a number that no other thread has while this one lives, and no address
+// of a task: never 0, even, and no multiple of 4.
 static inline uintptr_t oai_self_thread(void)
 {
     oai_seat_t *seat = oai_seat_here();

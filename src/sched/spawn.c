@@ -95,8 +95,8 @@ static int queue(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker)
     return 0;
 }
 
-// Puts a counted task where it waits for its turn. At its gates it takes its place now, unless it is
-// delayed: so tasks stand there in the order of their oa_go.
+// Puts a counted task where it waits for its turn. At its gates it takes its place now, unless it
+// is delayed: so tasks stand there in the order of their oa_go.
 static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec)
 {
     if (spec->delay)
@@ -171,7 +171,8 @@ static int go(const oa_spec_t *spec)
         return refuse(spec, err);
     if (worker && worker->coord != coord)
         worker = NULL; // from outside
-    // Who is no worker of the coordinator has entered it then, for the task may be over at any moment.
+    // Who is no worker of the coordinator has entered it then, for the task may be over at any
+    // moment.
     if (OAI_UNLIKELY(!oai_task_admit(coord, worker, OAI_ADMIT_NEW)))
         return refuse(spec, -ESHUTDOWN);
     err = go_admitted(spec, coord, worker, bare);

@@ -10,7 +10,7 @@
 #include "sched/internal.h"
 #include "sched/sched.h"
 
-// ---- Handles and the ticket's lock ---------------------------------------------------------------
+// ---- Handles and the ticket's lock --------------------------------------------------------------
 
 enum { ADDRESS_SHIFT = OAI_GENERATION_BITS - OAI_TASK_ALIGN_SHIFT };
 #define GENERATION_MASK ((UINT32_C(1) << OAI_GENERATION_BITS) - 1)
@@ -85,7 +85,7 @@ static uint32_t next_ticket(uint32_t ticket)
     return ((ticket >> OAI_TICKET_SHIFT) + 1) << OAI_TICKET_SHIFT;
 }
 
-// ---- Made and freed ------------------------------------------------------------------------------
+// ---- Made and freed -----------------------------------------------------------------------------
 
 // The chain whose spec this is; NULL: it is that of a task with one function.
 static const oai_chain_spec_t *chain_of(const oa_spec_t *spec)
@@ -240,8 +240,8 @@ oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec
     task->where = spec->where;
     task->group = spec->group;
     task->joiner = NULL;
-    // Relaxed: a slot that is free is nobody else's, and the queue publishes the task. Its ticket is
-    // that of no handle yet.
+    // Relaxed: a slot that is free is nobody else's, and the queue publishes the task. Its ticket
+    // is that of no handle yet.
     atomic_store_explicit(&task->flags, flags, memory_order_relaxed);
     return task;
 }
@@ -288,8 +288,8 @@ void oai_task_abandon(oai_task_t *task)
         oai_os.free(task->extra);
 }
 
-// A joinable task has ended, its ticket is locked. A joiner that waits is let go, and needs nothing of
-// the task any more; else the task stays for whoever joins or detaches it.
+// A joinable task has ended, its ticket is locked. A joiner that waits is let go, and needs nothing
+// of the task any more; else the task stays for whoever joins or detaches it.
 static void end_joinable(oai_task_t *task, uint32_t ticket, oai_worker_t *worker)
 {
     oai_wait_t *joiner = task->joiner;
@@ -327,15 +327,15 @@ void oai_task_disown(oai_task_t *task)
 
 enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED | OAI_TASK_OWN };
 
-// The flags are the task's own, but for a cancel, which has the ticket locked or, where it is one of the
-// whole consumer, was announced before.
+// The flags are the task's own, but for a cancel, which has the ticket locked or, where it is one
+// of the whole consumer, was announced before.
 static __attribute__((noinline)) bool forget(oai_task_t *task, uint32_t flags)
 {
     uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
     uint32_t next = next_ticket(ticket);
     uint32_t over = next ? OF_A_CALL : OF_A_CALL & ~(uint32_t)OAI_TASK_NAMED;
-    // Acquire: pairs with the seq_cst of who cancels: if its flag is cleared here, what it has announced
-    // is seen (dormant.c).
+    // Acquire: pairs with the seq_cst of who cancels: if its flag is cleared here, what it has
+    // announced is seen (dormant.c).
     atomic_fetch_and_explicit(&task->flags, ~over, memory_order_acquire);
     if (ticket)
         unlock(task, next ? next : ticket);
@@ -435,7 +435,7 @@ void oai_tasks_drop(oai_task_t *chain)
     }
 }
 
-// ---- Joined and detached --------------------------------------------------------------------------
+// ---- Joined and detached ------------------------------------------------------------------------
 
 // Whether the caller would wait for itself: a call of a consumer for that, too.
 static bool is_own(const oai_task_t *task)
@@ -472,8 +472,8 @@ static void withdraw(oa_task_t *handle)
     }
 }
 
-// The task is locked and has not ended: waits for that. A worker of its coordinator keeps that alive
-// while it waits; others count as its users.
+// The task is locked and has not ended: waits for that. A worker of its coordinator keeps that
+// alive while it waits; others count as its users.
 static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int64_t deadline)
 {
     oa_coord_t *coord = own_worker(task) ? NULL : oai_task_coord(task);
@@ -553,8 +553,8 @@ int oa_detach(oa_task_t *handle)
 
 // ---- Cancelled ----------------------------------------------------------------------------------
 
-// Cancels a task that is pinned. True: it was delayed, or waited for a thread, and shall never run, or is
-// a consumer that rested; it is the caller's now, to be discarded.
+// Cancels a task that is pinned. True: it was delayed, or waited for a thread, and shall never run,
+// or is a consumer that rested; it is the caller's now, to be discarded.
 static bool cancel(oai_task_t *task)
 {
     // Seq_cst: the canceller's store of the pair told in wait.c.

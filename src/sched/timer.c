@@ -42,8 +42,8 @@ static uint64_t due_tick(const oai_timer_t *timer)
 
 // ---- The wheel, under the shard's lock ----------------------------------------------------------
 
-// The first tick at which `expiry` has been reached; the last that the clock can count to, if it lies
-// beyond that.
+// The first tick at which `expiry` has been reached; the last that the clock can count to, if it
+// lies beyond that.
 static uint64_t tick_of(int64_t expiry)
 {
     const uint64_t last = INT64_MAX >> OAI_TICK_SHIFT;

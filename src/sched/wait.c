@@ -17,7 +17,7 @@
 //
 //     claim    compare number, set CLAIMED and cause   the object's lock orders the rest
 //     ready    set READY                               release: what was handed over, to the waiter
-//                                                      acquire: the waiter's registers, to resume it
+//                                                      acquire: the waiter's registers
 //     saved    set SAVED                               release: the registers; seq_cst: see cancel
 //     resumed  read the word                           acquire: what was handed over
 //
@@ -36,9 +36,9 @@
 // thread's is broken by nobody.
 //
 // oa_block lends a task: who has claimed its wait runs a function as the task, on the thread that
-// hosts it meanwhile. That waits until SAVED is set, after which only the claimer writes the word: it
-// may make new numbers, wait after wait, as the task would. In the end it leaves the present number
-// behind, claimed, saved and ready, and queues the task.
+// hosts it meanwhile. That waits until SAVED is set, after which only the claimer writes the word:
+// it may make new numbers, wait after wait, as the task would. In the end it leaves the present
+// number behind, claimed, saved and ready, and queues the task.
 #include "sched/wait.h"
 
 #include "sched/internal.h"
@@ -98,7 +98,7 @@ uintptr_t oai_wait_self(void)
     return task ? (uintptr_t)task : oai_self_thread();
 }
 
-// ---- The waiter ----------------------------------------------------------------------------------
+// ---- The waiter ---------------------------------------------------------------------------------
 
 // In a thread that runs no task as a worker.
 static __attribute__((noinline)) int begin_thread(oai_wait_t *wait, oai_worker_t *worker)
@@ -131,8 +131,8 @@ void oai_wait_arm(oai_wait_t *wait)
         atomic_init(&wait->thread_word, UNBREAKABLE | THREAD);
         return;
     }
-    // Relaxed, all but the store of a held task: the shield is the task's own, only the task itself begins a wait, and nobody
-    // writes between two waits.
+    // Relaxed, all but the store of a held task: the shield is the task's own, only the task itself
+    // begins a wait, and nobody writes between two waits.
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
     uint64_t number = (atomic_load_explicit(&task->word, memory_order_relaxed) >> NUMBER_SHIFT) + 1;
     uint64_t word = number << NUMBER_SHIFT;
@@ -171,8 +171,8 @@ static inline int outcome(oai_task_t *task)
     oai_sync_acquire(&task->word);
     // Acquire: pairs with the release of ready: what was handed over is seen.
     int result = result_of(atomic_load_explicit(&task->word, memory_order_acquire));
-    // The flag of a task that was being made when its coordinator was cancelled may have been written
-    // over: then every later wait must know it, too.
+    // The flag of a task that was being made when its coordinator was cancelled may have been
+    // written over: then every later wait must know it, too.
     if (OAI_UNLIKELY(result == -ECANCELED))
         atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_relaxed);
     return result;
@@ -199,8 +199,8 @@ static __attribute__((noinline)) int park_thread(oai_wait_t *wait, int64_t deadl
     atomic_store_explicit(futex, 0, memory_order_relaxed);
     if (task)
         atomic_fetch_add_explicit(&oai_task_coord(task)->pool.parks, 1, memory_order_relaxed);
-    // Acquire: pairs with ready's release, for what was handed over. Seq_cst: the parking task's half
-    // of the cancel pair, told above. The thread's "registers" are its own affair.
+    // Acquire: pairs with ready's release, for what was handed over. Seq_cst: the parking task's
+    // half of the cancel pair, told above. The thread's "registers" are its own affair.
     uint64_t word = atomic_fetch_or_explicit(place, SAVED, memory_order_seq_cst);
     if (task && !(word & READY))
         break_if_cancelled(task, word);
@@ -334,7 +334,7 @@ void oai_wait_saved(oai_task_t *task)
         break_if_cancelled(task, word);
 }
 
-// ---- A task that is lent to a thread ---------------------------------------------------------------
+// ---- A task that is lent to a thread ------------------------------------------------------------
 
 bool oai_wait_doomed(const oai_wait_t *wait)
 {

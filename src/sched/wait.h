@@ -72,8 +72,8 @@ bool oai_wait_claim(oai_wait_t *wait);
 // Lets a claimed waiter go. The object must be unlocked; `wait` is gone afterwards.
 void oai_wait_ready(oai_wait_t *wait);
 
-// Makes `wait` that of a task which neither runs nor waits, as if it had been claimed: made ready, it
-// queues the task.
+// Makes `wait` that of a task which neither runs nor waits, as if it had been claimed: made ready,
+// it queues the task.
 void oai_wait_over(oai_wait_t *wait, struct oai_task *task);
 
 // Whether a breakable wait that need not wait has to return -ECANCELED all the same.
@@ -90,8 +90,8 @@ uintptr_t oai_wait_self(void);
 
 typedef struct oai_waiters {
     oai_list_t list; // of the waits that can still be claimed, and of broken ones
-    // Waiters off the list that will come for the lock again: those whose waits were broken and then
-    // found so by a claimer, and those that were only told to try again.
+    // Waiters off the list that will come for the lock again: those whose waits were broken and
+    // then found so by a claimer, and those that were only told to try again.
     uint32_t coming;
 } oai_waiters_t;
 

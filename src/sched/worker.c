@@ -23,7 +23,7 @@ static void count(_Atomic uint64_t *counter)
     atomic_store_explicit(counter, value + 1, memory_order_relaxed);
 }
 
-// ---- Its own queue --------------------------------------------------------------------------------
+// ---- Its own queue ------------------------------------------------------------------------------
 
 // The next task of the worker's own queue, or NULL. The task that was just woken comes first, so
 // many times in a row at most.
@@ -117,9 +117,9 @@ static __attribute__((noinline)) oai_task_t *look_around(oai_worker_t *worker)
     if (next != INT64_MAX) // this worker may be busy for long: somebody must wake for the timers
         oai_idle_sooner(&worker->coord->idle, next);
     take_injected(worker);
-    // Seldom, unless somebody has yielded: each time may open another subtree of a tree of tasks near
-    // its root, whose stacks then wait. Skynet held 13,400 stacks with every look, and holds 4,400
-    // with one in four.
+    // Seldom, unless somebody has yielded: each time may open another subtree of a tree of tasks
+    // near its root, whose stacks then wait. Skynet held 13,400 stacks with every look, and holds
+    // 4,400 with one in four.
     return oai_runq_pop_oldest(&worker->queue, ++worker->looks % OAI_LOOKS_AN_OLDEST != 0);
 }
 
@@ -210,7 +210,7 @@ static oai_task_t *search(oai_worker_t *worker, bool *saw)
     return NULL;
 }
 
-// ---- Going to sleep -------------------------------------------------------------------------------
+// ---- Going to sleep -----------------------------------------------------------------------------
 
 // Whether work waits anywhere; `own`: only where nobody else would come to it.
 static bool work_waits(oai_worker_t *worker, bool own)
@@ -238,7 +238,8 @@ static bool trim(oai_worker_t *worker)
 }
 
 // How long to doze; 0: sleep until woken. Who has left work to its owner must look again soon; who
-// has found none looks a few times more, each after a longer while, before it relies on being woken.
+// has found none looks a few times more, each after a longer while, before it relies on being
+// woken.
 static int64_t next_doze(oai_worker_t *worker, bool saw)
 {
     int64_t doze = worker->doze ? worker->doze * 2 : FIRST_DOZE;
@@ -290,7 +291,7 @@ oai_task_t *oai_worker_find(oai_worker_t *worker)
     }
 }
 
-// ---- Leaving and coming back ------------------------------------------------------------------------
+// ---- Leaving and coming back --------------------------------------------------------------------
 
 // On the stack to which the worker has gone on: what the one who left before needs.
 static __attribute__((noinline)) void settle_left(oai_worker_t *worker, oai_task_t *left)

@@ -2,12 +2,12 @@
 // barrier.c - a cyclic barrier: holds who comes until so many have come, then lets them all go.
 //
 // Who waits is in a list, and has arrived while it is. The n-th to come empties the list: that is
-// what makes a round full, and all of it are let go. One whose wait was broken at that moment was of
-// that round all the same: it finds itself off the list and returns 0. Else it takes itself off.
+// what makes a round full, and all of it are let go. One whose wait was broken at that moment was
+// of that round all the same: it finds itself off the list and returns 0. Else it takes itself off.
 //
 // Last touch: who is let go may free the barrier, though another one of its round, whose wait was
-// broken, has still to look whether it is in the list. So the lock does not stand in the barrier: it
-// is one of a few that all barriers share. Who is off the list touches the barrier no more.
+// broken, has still to look whether it is in the list. So the lock does not stand in the barrier:
+// it is one of a few that all barriers share. Who is off the list touches the barrier no more.
 #include <errno.h>
 
 #include "base/lock.h"
@@ -86,7 +86,8 @@ static int come(barrier_state_t *barrier, oai_wait_t *wait, int64_t deadline)
     return err;
 }
 
-// A broken wait. True: its arrival is taken back. False: its round was full, the barrier may be gone.
+// A broken wait. True: its arrival is taken back. False: its round was full, the barrier may be
+// gone.
 static bool take_back(barrier_state_t *barrier, oai_wait_t *wait)
 {
     oai_lock_t *lock = lock_of(barrier);

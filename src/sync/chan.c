@@ -4,8 +4,8 @@
 // A short lock guards a queue of elements and two lists of waiters. Receivers wait only while the
 // queue is empty and no sender waits; senders wait only while it is full. So an element goes from a
 // sender straight to a receiver that waits, and a sender's straight into the place that a receiver
-// has made: each transfer is one copy, under the lock, and wakes one waiter at most. A consumer that
-// rests takes an element as a receiver does that came last (consumer.c).
+// has made: each transfer is one copy, under the lock, and wakes one waiter at most. A consumer
+// that rests takes an element as a receiver does that came last (consumer.c).
 #include "oasync/chan.h"
 
 #include <errno.h>
@@ -114,8 +114,8 @@ static int once(oa_chan_t *ch, void *elem, try_fn *try)
     return err;
 }
 
-// Tries, and waits in `list` while that needs a wait. Inlined, so that `try` is no indirect call and
-// no frame more stands between the user and the switch.
+// Tries, and waits in `list` while that needs a wait. Inlined, so that `try` is no indirect call
+// and no frame more stands between the user and the switch.
 static inline __attribute__((always_inline)) int transfer(oa_chan_t *ch, void *elem, try_fn *try,
                                                           oai_waiters_t *list, int64_t deadline)
 {

@@ -25,14 +25,14 @@ struct oa_chan {
     oai_consumer_t *resting;  // the same while it waits for an element, else NULL
 };
 
-// Under the lock: takes up to `most` elements into places `stride` bytes apart; appends the waits of
-// those to `senders` whose elements got in, to be made ready when the lock is released. Returns how
-// many; 0: there are none.
+// Under the lock: takes up to `most` elements into places `stride` bytes apart; appends the waits
+// of those to `senders` whose elements got in, to be made ready when the lock is released. Returns
+// how many; 0: there are none.
 unsigned oai_chan_take_some(oa_chan_t *ch, unsigned char *elems, size_t stride, unsigned most,
                             oai_list_t *senders);
 
-// Under the lock: hands the element to the consumer, which rests; what is to be made ready when the lock
-// is released. NULL: it can take nothing any more.
+// Under the lock: hands the element to the consumer, which rests; what is to be made ready when the
+// lock is released. NULL: it can take nothing any more.
 oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem);
 
 // Under the lock, of a channel that was closed: the consumer, which rests, is over. What is to be

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // consumer.c - a channel that calls a function for each of its elements.
 //
-// A consumer rests while there is nothing to call: without a stack, uncounted, in no list (dormant.c).
-// The sender that finds it at rest copies its element straight into it and queues it. From then on
-// its task takes one element after the other until there is none, and rests again: that is decided
-// when the task has left its stack, under the channel's lock, so that the next sender may queue it
-// at once. It is over when the channel is closed and empty, when it was cancelled, or with its
-// coordinator.
+// A consumer rests while there is nothing to call: without a stack, uncounted, in no list
+// (dormant.c). The sender that finds it at rest copies its element straight into it and queues it.
+// From then on its task takes one element after the other until there is none, and rests again:
+// that is decided when the task has left its stack, under the channel's lock, so that the next
+// sender may queue it at once. It is over when the channel is closed and empty, when it was
+// cancelled, or with its coordinator.
 //
 // It takes a few elements at once, for the channel's lock is half of what a short call costs. Those
 // are calls that have not begun: a cancel drops them.
 //
-// Locks: who cancels it holds the lock of its ticket or group, takes `lock`, then the channel's. Only
-// `lock` makes it sure that the channel is there: when the consumer has let go of the channel, its
-// user may free that.
+// Locks: who cancels it holds the lock of its ticket or group, takes `lock`, then the channel's.
+// Only `lock` makes it sure that the channel is there: when the consumer has let go of the channel,
+// its user may free that.
 #include <errno.h>
 
 #include "os/os.h"
@@ -160,7 +160,7 @@ void oai_consumer_end(oai_dormant_t *dormant)
     oai_os.free(consumer);
 }
 
-// ---- Made -------------------------------------------------------------------------------------------
+// ---- Made ---------------------------------------------------------------------------------------
 
 // Takes the channel's place for a consumer.
 static int attach(oa_chan_t *ch, oai_consumer_t *consumer)

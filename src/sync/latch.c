@@ -28,8 +28,8 @@ void oa_latch_init(oa_latch_t *latch, int32_t n)
     *latch = (oa_latch_t)OA_LATCH_INIT(n);
 }
 
-// Under the lock, which it releases: one has arrived. `wait`, if it is not NULL, is linked unless the
-// latch is open then. 0 or -EINPROGRESS.
+// Under the lock, which it releases: one has arrived. `wait`, if it is not NULL, is linked unless
+// the latch is open then. 0 or -EINPROGRESS.
 static int arrive_locked(latch_state_t *latch, uint64_t word, oai_wait_t *wait)
 {
     oai_list_t claimed = {NULL, NULL};

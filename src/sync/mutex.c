@@ -5,8 +5,8 @@
 // under a short lock. An unlock with waiters takes the first of them off the list, frees the mutex
 // and wakes that one, which tries again: a newcomer may have been quicker (it barges), and the
 // woken one goes back to the head of the list. After BARGES of those in a row the unlock hands the
-// mutex over instead. To a task that has it as a gate it is always handed over, for that one does not
-// run and cannot try again.
+// mutex over instead. To a task that has it as a gate it is always handed over, for that one does
+// not run and cannot try again.
 //
 // Last touch: while somebody is in the list the mutex cannot be freed by its user, and an unlock
 // that has claimed a waiter has released the list's lock before that one can go on. When the list
@@ -24,14 +24,15 @@
 // most five turns late.
 enum { BARGES = 4 };
 
-// The word is who holds the mutex (oai_wait_self(), an even number), 0 when it is free, and one bit.
+// The word is who holds the mutex (oai_wait_self(), an even number), 0 when it is free, and one
+// bit.
 #define WAITERS UINT64_C(1)
 enum { TRY_AGAIN = 0, HANDED_OVER = 1 }; // what a waker says
 
 typedef struct mutex {
-    // The holder: from 0 by a compare-exchange of who takes it, to 0 by its holder, with WAITERS set
-    // only under `lock`; or to another by a holder that hands it over, under `lock`. WAITERS: the
-    // list is not empty; changed under `lock` only.
+    // The holder: from 0 by a compare-exchange of who takes it, to 0 by its holder, with WAITERS
+    // set only under `lock`; or to another by a holder that hands it over, under `lock`. WAITERS:
+    // the list is not empty; changed under `lock` only.
     _Atomic uint64_t word;
     oai_waiters_t waiters; // under `lock`
     oai_lock_t lock;

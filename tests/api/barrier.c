@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// barrier.c - the cyclic barrier: rounds of n, one of each told that it was the last, arrivals taken back.
+// barrier.c - the cyclic barrier: rounds of n, one of each told that it was the last, arrivals
+// taken back.
 #include "support.h"
 
 enum { SIZE = 5, ROUNDS = 100 };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// block_own.c - what the function of an oa_block finds and leaves is the calling task's own; a blocking
-// task that is cancelled between its gates and a thread gives back what it had.
+// block_own.c - what the function of an oa_block finds and leaves is the calling task's own; a
+// blocking task that is cancelled between its gates and a thread gives back what it had.
 #include "support.h"
 
 static oa_local_t key;
 static atomic_int ran, dropped, destroyed;
 
-// ---- Its own --------------------------------------------------------------------------------------
+// ---- Its own ------------------------------------------------------------------------------------
 
 struct lent {
     oa_context_t *context; // NULL: nobody has asked yet
@@ -70,7 +70,7 @@ static void lends(void *arg)
     CHECK_EQ(oa_local_delete(key), 0);
 }
 
-// ---- Behind its gates -----------------------------------------------------------------------------
+// ---- Behind its gates ---------------------------------------------------------------------------
 
 static void occupy(void *arg)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// delay_forever.c - a task that is delayed for ever, or longer than the clock counts, keeps no other timer from being due,
-// when no worker is awake.
+// delay_forever.c - a task that is delayed for ever, or longer than the clock counts, keeps no
+// other timer from being due, when no worker is awake.
 #include "api/support.h"
 
 static atomic_int dropped;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gates.c - a task that has gates begins when it has passed them, in order, and gives back what it took when it ends.
+// gates.c - a task that has gates begins when it has passed them, in order, and gives back what it
+// took when it ends.
 #include "support.h"
 
 enum { TASKS = 12 };
@@ -53,7 +54,7 @@ static void all_idle(void)
     CHECK_EQ(oa_mutex_destroy(&mutex), 0);
 }
 
-// ---- Mutex ------------------------------------------------------------------------------------------
+// ---- Mutex --------------------------------------------------------------------------------------
 
 static void note_order(void *arg)
 {
@@ -122,7 +123,7 @@ static void mutex_is_held(void *arg)
     all_idle();
 }
 
-// ---- Semaphore and backpressure ---------------------------------------------------------------------
+// ---- Semaphore and backpressure -----------------------------------------------------------------
 
 static void count_inside(void *arg)
 {
@@ -226,7 +227,7 @@ static void lossy_behind(void *arg)
     }
 }
 
-// ---- Latch and barrier ------------------------------------------------------------------------------
+// ---- Latch and barrier --------------------------------------------------------------------------
 
 // A gated task is one arrival, and held until the goal is reached.
 static void latch_counts(void *arg)
@@ -269,7 +270,7 @@ static void barrier_rounds(void *arg)
     all_idle();
 }
 
-// ---- All of them ------------------------------------------------------------------------------------
+// ---- All of them --------------------------------------------------------------------------------
 
 static void holds_all(void *arg)
 {
@@ -327,8 +328,9 @@ static void note(void *arg)
     order[atomic_fetch_add(&ran, 1)] = *(int *)arg;
 }
 
-// At the end the mutex is given back first, then the permit, then the place. Those who wait for them
-// belong to another coordinator, with one worker: they come to it through a queue, in this order.
+// At the end the mutex is given back first, then the permit, then the place. Those who wait for
+// them belong to another coordinator, with one worker: they come to it through a queue, in this
+// order.
 static void in_reverse(void *arg)
 {
     (void)arg;
@@ -354,7 +356,7 @@ static void in_reverse(void *arg)
     all_idle();
 }
 
-// ---- Arguments, names, errors --------------------------------------------------------------------
+// ---- Arguments, names, errors -------------------------------------------------------------------
 
 struct big {
     char bytes[100];

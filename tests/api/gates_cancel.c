@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gates_cancel.c - a task cancelled at a gate leaves it, gives back what it had taken, and is dropped.
+// gates_cancel.c - a task cancelled at a gate leaves it, gives back what it had taken, and is
+// dropped.
 #include "support.h"
 
 // What a task waits at: each gate, with all before it passed. DELAY: at none yet.

@@ -226,7 +226,8 @@ static void block_in_order(void *arg)
     (void)arg;
 }
 
-// Before a thread has come to it: by handle, by group, by shutdown. The pool's only thread is taken.
+// Before a thread has come to it: by handle, by group, by shutdown. The pool's only thread is
+// taken.
 static void cancel_before(int how)
 {
     oa_group_t group = OA_GROUP_INIT;

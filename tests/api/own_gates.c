@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// own_gates.c - the end of a task in its order: destroyers, gates, group and joiner; gates span a chain.
+// own_gates.c - the end of a task in its order: destroyers, gates, group and joiner; gates span a
+// chain.
 #include "support.h"
 
 static oa_mutex_t mutex;
@@ -35,7 +36,7 @@ static void all_free(void)
     CHECK_EQ(oa_backpressure_destroy(&bp), 0);
 }
 
-// ---- Destroyers -----------------------------------------------------------------------------------
+// ---- Destroyers ---------------------------------------------------------------------------------
 
 static void destroy(void *value)
 {
@@ -77,7 +78,7 @@ static void destroyers(void *arg)
     CHECK_EQ(oa_local_delete(key), 0);
 }
 
-// ---- Chains ---------------------------------------------------------------------------------------
+// ---- Chains -------------------------------------------------------------------------------------
 
 struct big {
     char bytes[100];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// signals.c - a storm of signals: no wait returns -EINTR, none returns early; oa_now in the handler.
+// signals.c - a storm of signals: no wait returns -EINTR, none returns early; oa_now in the
+// handler.
 #include <signal.h>
 #include <sys/time.h>
 

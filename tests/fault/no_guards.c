@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// no_guards.c - where guards cannot be installed cheaply a process still parks 200,000 tasks: none is refused.
+// no_guards.c - where guards cannot be installed cheaply a process still parks 200,000 tasks: none
+// is refused.
 // ctest: timeout=60
 #include <errno.h>
 #include <oasync.h>

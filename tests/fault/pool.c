@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// pool.c - the threads of the blocking pool: they retire when they have been idle for long, and where they cannot be made nothing
-// is lost. Time is made short in the table of the system's calls.
+// pool.c - the threads of the blocking pool: they retire when they have been idle for long, and
+// where they cannot be made nothing is lost. Time is made short in the table of the system's calls.
 #include <dirent.h>
 #include <errno.h>
 #include <oasync.h>

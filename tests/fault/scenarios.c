@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// scenarios.c - each call to the system fails once: the k-th, for k = 1, 2, ... until a run meets no fault; then calls fail at
-// random. Whatever a call of ours says, each task that was to be spawned runs or is dropped exactly once, all that was parked
-// goes on, nothing hangs, and the next run without faults works. Memory that is lost is found by the leak checker. Where there
-// are hundreds of calls, most of them alike, later ones are skipped at random; with an argument none is.
+// scenarios.c - each call to the system fails once: the k-th, for k = 1, 2, ... until a run meets
+// no fault; then calls fail at random. Whatever a call of ours says, each task that was to be
+// spawned runs or is dropped exactly once, all that was parked goes on, nothing hangs, and the next
+// run without faults works. Memory that is lost is found by the leak checker. Where there are
+// hundreds of calls, most of them alike, later ones are skipped at random; with an argument none
+// is.
 // ctest: timeout=60
 #include <errno.h>
 #include <oasync.h>
@@ -275,7 +277,7 @@ static void nested(void *arg)
     CHECK_EQ(err, 0);
 }
 
-// ---- Threads that may be blocked -----------------------------------------------------------------
+// ---- Threads that may be blocked ----------------------------------------------------------------
 
 static void block(void *arg)
 {
@@ -323,7 +325,7 @@ static void hosted_chains(void *arg)
     ok(GO(chain, oa_val(depth), .block = 1, .delay = 1));
 }
 
-// ---- Runs of them ----------------------------------------------------------------------------------
+// ---- Runs of them -------------------------------------------------------------------------------
 
 static int run_one(oa_fn *fn)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// barrier_model.c - the barrier: rounds of exactly n, one of each told that it was the last, arrivals
-// taken back, and whoever was let go may free it, though another one's wait was broken meanwhile.
+// barrier_model.c - the barrier: rounds of exactly n, one of each told that it was the last,
+// arrivals taken back, and whoever was let go may free it, though another one's wait was broken
+// meanwhile.
 #include "model.h"
 #include "oasync/sync.h"
 #include "stub_sched.h"
@@ -143,7 +144,7 @@ MODEL(deadline, deadline, one_round, .bound = 2, .stale = 1,
 MODEL(thread_deadline, thread_deadline, one_round, .stale = 1, .must_see = 1 << TIMED_OUT);
 MODEL(cancel, cancel, one_round, .bound = 2, .stale = 1, .must_see = 1 << CANCELLED);
 
-// ---- The last touch -------------------------------------------------------------------------------
+// ---- The last touch -----------------------------------------------------------------------------
 
 static void comes_and_frees(void *number)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// consumer_model.c - consumers: each element is called for once, in order, one call after the other;
-// close, cancel, group and coordinator each end it once, and who is told may free the channel.
+// consumer_model.c - consumers: each element is called for once, in order, one call after the
+// other; close, cancel, group and coordinator each end it once, and who is told may free the
+// channel.
 //
-// Shipped: chan.c, consumer.c, dormant.c, coord.c, task.c, wait.c, group.c, spawn.c, inject.c. A worker
-// is a loop of this file that takes from the injection queue and looks for the end; it sleeps simply,
-// for the idle protocol is idle_model.c's. Complete to one preemption with no stale reads where nothing
-// else is said; random runs go beyond.
+// Shipped: chan.c, consumer.c, dormant.c, coord.c, task.c, wait.c, group.c, spawn.c, inject.c. A
+// worker is a loop of this file that takes from the injection queue and looks for the end; it
+// sleeps simply, for the idle protocol is idle_model.c's. Complete to one preemption with no stale
+// reads where nothing else is said; random runs go beyond.
 #include "model.h"
 #include "oasync/chan.h"
 #include "oasync/group.h"
@@ -193,7 +194,7 @@ void oai_idle_sooner(oai_idle_t *idle, int64_t expiry)
     (void)idle, (void)expiry;
 }
 
-// ---- Before each execution ------------------------------------------------------------------------
+// ---- Before each execution ----------------------------------------------------------------------
 
 static int no_thread(oai_os_thread_t *out, void (*fn)(void *), void *arg, size_t stack_size,
                      const char *name)
@@ -244,7 +245,7 @@ static void consume(oa_fn *fn)
                  0);
 }
 
-// ---- What is done ---------------------------------------------------------------------------------
+// ---- What is done -------------------------------------------------------------------------------
 
 // In order, each once; some may have been dropped.
 static void eat(void *elem)
@@ -306,7 +307,8 @@ static void gone(void)
     model_assert(stub_unmapped == 1);
 }
 
-// What was sent was called for, or is in the channel, which is freed; but for what a cancel dropped.
+// What was sent was called for, or is in the channel, which is freed; but for what a cancel
+// dropped.
 static void account(bool may_drop)
 {
     int left = (int)oa_chan_len(ch);
@@ -323,7 +325,7 @@ static void account(bool may_drop)
     model_assert(oa_chan_free(ch) == 0);
 }
 
-// ---- Sent and closed ------------------------------------------------------------------------------
+// ---- Sent and closed ----------------------------------------------------------------------------
 
 static int two = 2, three = 3;
 static int other; // the thread that is to be joined
@@ -456,7 +458,7 @@ MODEL(by_group, by_group, all_called, .bound = 1, .stale = -1, .runs = 3000, .le
 MODEL(two_senders, two_senders, three_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(within, within, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 
-// ---- Cancelled --------------------------------------------------------------------------------------
+// ---- Cancelled ----------------------------------------------------------------------------------
 
 static void cancels_and_frees(void *unused)
 {
@@ -587,7 +589,8 @@ MODEL(closed_and_cancelled, closed_and_cancelled, gone, .bound = 1, .stale = -1,
 MODEL(call_cancelled, call_cancelled, gone, .bound = 1, .stale = 1, .runs = 3000, .leaks = true,
       .must_see = 1 << CANCELLED | 1 << DROPPED);
 
-// Who cancels it by its handle comes late: the group has told that it is over, and the channel is freed.
+// Who cancels it by its handle comes late: the group has told that it is over, and the channel is
+// freed.
 static void cancels_late(void *unused)
 {
     (void)unused;
@@ -618,7 +621,7 @@ static void cancelled_late(void)
 MODEL(cancelled_late, cancelled_late, gone, .bound = 1, .stale = -1, .runs = 3000, .leaks = true,
       .must_see = 1 << CALLED);
 
-// ---- Its coordinator ends -----------------------------------------------------------------------------
+// ---- Its coordinator ends -----------------------------------------------------------------------
 
 // Whoever is told by the group that it is over frees the channel, when there is no sender any more.
 static void told_and_frees(void *unused)
@@ -672,7 +675,7 @@ MODEL(ends, ends, freed, .bound = 1, .stale = -1, .runs = 3000, .leaks = true,
 MODEL(ends_and_closed, ends_and_closed, freed, .bound = 1, .stale = -1, .runs = 3000,
       .leaks = true);
 
-// ---- Its coordinator is cancelled -----------------------------------------------------------------------
+// ---- Its coordinator is cancelled ---------------------------------------------------------------
 
 static void shuts_down(void *unused)
 {

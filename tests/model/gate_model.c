@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gate_model.c - gates: a held task is let in, or dropped by a cancel, once; what it had is given back;
-// nothing looks at its record when it is gone.
+// gate_model.c - gates: a held task is let in, or dropped by a cancel, once; what it had is given
+// back; nothing looks at its record when it is gone.
 //
-// Shipped: gate.c, task.c, wait.c and all that can be a gate. What queues a held task makes a thread
-// that dispatches it as worker.c does.
+// Shipped: gate.c, task.c, wait.c and all that can be a gate. What queues a held task makes a
+// thread that dispatches it as worker.c does.
 #include "model.h"
 #include "oasync/sync.h"
 #include "sched/sched.h"
@@ -23,7 +23,7 @@ static int expected;                // tasks that run or are dropped
 // Bits for model_seen().
 enum { RAN, DROPPED, TIMED_OUT, THROUGH, CANCELLED };
 
-// ---- Spawned, dispatched, ended -------------------------------------------------------------------
+// ---- Spawned, dispatched, ended -----------------------------------------------------------------
 
 static void go_on(oai_task_t *task, int err)
 {
@@ -135,7 +135,7 @@ static void over(void)
     stub_life_over();
 }
 
-// ---- A semaphore ----------------------------------------------------------------------------------
+// ---- A semaphore --------------------------------------------------------------------------------
 
 static void releases(void *unused)
 {
@@ -226,7 +226,7 @@ static void shutdown(void)
 MODEL(shutdown, shutdown, no_permit, .bound = 2, .runs = 4000, .leaks = true,
       .must_see = 1 << DROPPED);
 
-// ---- A mutex ----------------------------------------------------------------------------------------
+// ---- A mutex ------------------------------------------------------------------------------------
 
 static void locks(void *unused)
 {
@@ -311,7 +311,7 @@ static void mutex_give_up(void)
 MODEL(mutex_give_up, mutex_give_up, over, .bound = 1, .stale = -1, .runs = 4000, .leaks = true,
       .must_see = 1 << RAN | 1 << CANCELLED);
 
-// ---- The others -----------------------------------------------------------------------------------
+// ---- The others ---------------------------------------------------------------------------------
 
 static void arrives(void *unused)
 {

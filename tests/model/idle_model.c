@@ -7,8 +7,8 @@
 // computation would: a lost wake-up is a deadlock. Every model is there twice, with fences and
 // with membarrier. Timers are the shipped wheel; one that fires late is an assertion.
 //
-// With one worker they are complete to three preemptions (later: two), with two workers to two (doze,
-// late_sentry and taken_sentry: interleavings alone); random runs go beyond.
+// With one worker they are complete to three preemptions (later: two), with two workers to two
+// (doze, late_sentry and taken_sentry: interleavings alone); random runs go beyond.
 #include "model.h"
 #include "os/os.h"
 #include "sched/idle.h"
@@ -54,7 +54,7 @@ static struct {
 // Outcomes for must_see.
 enum { SLEPT, DOZED, STAYED, FIRED };
 
-// ---- All is done when all have arrived -----------------------------------------------------------
+// ---- All is done when all have arrived ----------------------------------------------------------
 
 static _Atomic int arrived;
 static int goal, waiting[PARTIES]; // the thread that waits for the others; 0: it went on
@@ -200,7 +200,7 @@ static void worker(void *self)
             return;
 }
 
-// ---- Who makes work wait --------------------------------------------------------------------------
+// ---- Who makes work wait ------------------------------------------------------------------------
 
 static void publish(int i, bool outside)
 {
@@ -448,7 +448,8 @@ static void busy_sentry(void)
 
 BOTH(busy_sentry, all_arrived, .bound = 2, .stale = 1, .must_see = 1 << FIRED);
 
-// The sentry is woken for a timer that is due when it comes to look at it, and is busy from then on.
+// The sentry is woken for a timer that is due when it comes to look at it, and is busy from then
+// on.
 static void late_sentry(void)
 {
     has.timers = 2;

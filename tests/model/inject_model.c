@@ -87,7 +87,7 @@ static void all_there(void)
     model_assert(put_count == taken_count[0] + taken_count[1] + left);
 }
 
-// ---- One foreign thread and two workers: what a worker takes is a piece of the order --------------
+// ---- One foreign thread and two workers: what a worker takes is a piece of the order ------------
 
 static void takers(void)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// latch_model.c - the latch: opens with the last arrival, lets all go who wait, and whoever was let go
-// sees what each had done before it arrived, and may free it.
+// latch_model.c - the latch: opens with the last arrival, lets all go who wait, and whoever was let
+// go sees what each had done before it arrived, and may free it.
 #include "model.h"
 #include "oasync/sync.h"
 #include "stub_sched.h"
@@ -143,7 +143,7 @@ MODEL(thread_deadline, thread_deadline, is_open, .stale = 3,
       .must_see = 1 << PASSED | 1 << TIMED_OUT);
 MODEL(cancel, cancel, is_open, .bound = 2, .stale = 1, .must_see = 1 << CANCELLED);
 
-// ---- What precedes an arrival happens before what follows the wait; the last touch ----------------
+// ---- What precedes an arrival happens before what follows the wait; the last touch --------------
 
 static void frees(void *unused)
 {

@@ -8,7 +8,7 @@ oa_coord_t *life_coord;
 int life_ran[LIFE_TASKS], life_dropped[LIFE_TASKS];
 int life_taken, life_blocked;
 
-// ---- Tasks ---------------------------------------------------------------------------------------
+// ---- Tasks --------------------------------------------------------------------------------------
 
 void life_leaf(void *mine)
 {
@@ -28,7 +28,7 @@ void life_blocks(void *mine)
     life_leaf(mine);
 }
 
-// ---- Threads that are no workers -----------------------------------------------------------------
+// ---- Threads that are no workers ----------------------------------------------------------------
 
 void life_waits(void *unused)
 {
@@ -48,7 +48,7 @@ void life_spawns(void *unused)
         life_taken++;
 }
 
-// ---- Before and after ----------------------------------------------------------------------------
+// ---- Before and after ---------------------------------------------------------------------------
 
 void life_reset(void)
 {

@@ -21,7 +21,7 @@ extern int life_taken; // tasks that life_spawns() has spawned; plain: one threa
 // Outcomes for must_see.
 enum { RAN, DROPPED, REFUSED, TIMED_OUT, BUSY, WOKEN, CANCELLED, PARKED, NOT_BEGUN };
 
-// ---- Tasks ---------------------------------------------------------------------------------------
+// ---- Tasks --------------------------------------------------------------------------------------
 
 void life_leaf(void *mine);
 void life_drop(void *mine);
@@ -30,7 +30,7 @@ void life_drop(void *mine);
 void life_blocks(void *mine);
 extern int life_blocked;
 
-// ---- Threads that are no workers -----------------------------------------------------------------
+// ---- Threads that are no workers ----------------------------------------------------------------
 
 // Waits for the end, and frees the coordinator.
 void life_waits(void *unused);
@@ -38,7 +38,7 @@ void life_waits(void *unused);
 // Spawns task 3, unless that is refused.
 void life_spawns(void *unused);
 
-// ---- Before and after ----------------------------------------------------------------------------
+// ---- Before and after ---------------------------------------------------------------------------
 
 // In setup, before anything else.
 void life_reset(void);

@@ -3,15 +3,15 @@
 // left, a task from outside runs or is refused, and nobody touches it after oa_wait(). What becomes
 // of waits that fail is told in waiters_model.c.
 //
-// Shipped: coord.c, task.c, spawn.c, ready.c, wait.c, idle.c, inject.c, runq.c. Instead of worker.c a
-// short loop of the same calls (stub_worker.c). Two threads: complete to three preemptions with one
-// stale read; three: to two, of which the bigger ones are of interleavings alone (three take four
-// million executions each); random runs go beyond. A lent thread is worker and waiter in one.
+// Shipped: coord.c, task.c, spawn.c, ready.c, wait.c, idle.c, inject.c, runq.c. Instead of worker.c
+// a short loop of the same calls (stub_worker.c). Two threads: complete to three preemptions with
+// one stale read; three: to two, of which the bigger ones are of interleavings alone (three take
+// four million executions each); random runs go beyond. A lent thread is worker and waiter in one.
 #include "lifecycle.h"
 
 #include <string.h>
 
-// ---- Tasks ---------------------------------------------------------------------------------------
+// ---- Tasks --------------------------------------------------------------------------------------
 
 static void parent(void *mine)
 {
@@ -25,7 +25,7 @@ static void grandparent(void *mine)
     life_leaf(mine);
 }
 
-// ---- What is waited for -----------------------------------------------------------------------------
+// ---- What is waited for -------------------------------------------------------------------------
 
 static oai_lock_t event_lock;
 static oai_waiters_t event_waiters;
@@ -99,7 +99,7 @@ static void park_first(void)
     oai_self_set(NULL);
 }
 
-// ---- Threads that are no workers ------------------------------------------------------------------
+// ---- Threads that are no workers ----------------------------------------------------------------
 
 static void signals(void *unused)
 {
@@ -179,7 +179,7 @@ static void lent(void)
 
 MODEL(lent, lent, family_ran, .bound = 2, .stale = 1, .runs = 5000);
 
-// ---- Outsiders ------------------------------------------------------------------------------------
+// ---- Outsiders ----------------------------------------------------------------------------------
 
 static int spawner;
 
@@ -297,7 +297,7 @@ static void lent_canceller(void)
 MODEL(lent_canceller, lent_canceller, life_first_ran, .stale = -1, .runs = 5000,
       .must_see = 1 << CANCELLED);
 
-// ---- Inside of a call when the end comes ---------------------------------------------------------
+// ---- Inside of a call when the end comes --------------------------------------------------------
 
 // The task that kept the coordinator alive ends while another one is made from outside.
 static void *alloc_or_not(size_t size)
@@ -360,7 +360,7 @@ static void both_ran(void)
 MODEL(joiner, joiner, both_ran, .bound = 2, .stale = -1, .runs = 5000,
       .must_see = 1 << TIMED_OUT | 1 << WOKEN);
 
-// ---- OA_CANCEL ------------------------------------------------------------------------------------
+// ---- OA_CANCEL ----------------------------------------------------------------------------------
 
 static void cancels_and_waits(void *unused)
 {
@@ -388,7 +388,7 @@ MODEL(cancel, cancel, told_or_dropped, .bound = 2, .stale = 1, .runs = 5000,
 // Fewer preemptions, more news that come late: the task that was being made meets the state last.
 MODEL(cancel_unseen, cancel, told_or_dropped, .bound = 1, .stale = 3, .runs = 5000);
 
-// ---- Counting -------------------------------------------------------------------------------------
+// ---- Counting -----------------------------------------------------------------------------------
 
 static void look_for_end(void *unused)
 {
@@ -446,7 +446,7 @@ MODEL(counting_from_outside, counting_from_outside, counted, .bound = 2, .stale 
       .must_see = 1 << RAN);
 MODEL(counting, counting, counted, .stale = 1, .runs = 5000, .must_see = 1 << RAN);
 
-// ---- More than one at its end ----------------------------------------------------------------------
+// ---- More than one at its end -------------------------------------------------------------------
 
 static int no_second(oai_os_thread_t *out, void (*fn)(void *), void *arg, size_t stack_size,
                      const char *name)
@@ -482,7 +482,7 @@ static void none_ran(void)
 
 MODEL(half_started, half_started, none_ran, .stale = 1, .runs = 5000);
 
-// ---- Looked at -------------------------------------------------------------------------------------
+// ---- Looked at ----------------------------------------------------------------------------------
 
 static void works_alone(void *unused)
 {

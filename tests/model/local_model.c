@@ -107,7 +107,7 @@ static void replaced(void)
 MODEL(replaced, replaced, NULL,
       .must_see = 1 << DESTROYED | 1 << FORGOTTEN | 1 << REFUSED | 1 << SAME_PLACE);
 
-// ---- Made while the task runs, in the place of a deleted one ---------------------------------------
+// ---- Made while the task runs, in the place of a deleted one ------------------------------------
 
 static void make(void *arg)
 {
@@ -135,7 +135,7 @@ static void made(void)
 
 MODEL(made, made, NULL, .must_see = 1 << DESTROYED | 1 << REFUSED);
 
-// ---- Two make, two delete -------------------------------------------------------------------------
+// ---- Two make, two delete -----------------------------------------------------------------------
 
 static void make_one(void *mine)
 {

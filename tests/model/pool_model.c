@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// pool_model.c - the blocking pool: each job is done once, by a thread that comes for it however it is put against threads that
-// go idle, retire or cannot be made; a cancelled task is dropped instead, a cancelled oa_block does not call.
+// pool_model.c - the blocking pool: each job is done once, by a thread that comes for it however it
+// is put against threads that go idle, retire or cannot be made; a cancelled task is dropped
+// instead, a cancelled oa_block does not call.
 //
-// The shipped pool.c over the shipped wait protocol. A thread of the pool is a model thread, its idle time a time-out that comes
-// at any moment.
+// The shipped pool.c over the shipped wait protocol. A thread of the pool is a model thread, its
+// idle time a time-out that comes at any moment.
 #include "model.h"
 #include "sched/sched.h"
 #include "stub_sched.h"
@@ -28,7 +29,7 @@ static int told(_Atomic int *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-// ---- What the pool calls --------------------------------------------------------------------------
+// ---- What the pool calls ------------------------------------------------------------------------
 
 bool oai_task_dropped(oai_task_t *task)
 {
@@ -125,7 +126,7 @@ static int start(oai_os_thread_t *out, void (*fn)(void *), void *arg, size_t siz
     return 0;
 }
 
-// ---- The threads ------------------------------------------------------------------------------------
+// ---- The threads --------------------------------------------------------------------------------
 
 static void work(void *arg)
 {
@@ -209,7 +210,7 @@ static void cancels_caller(void *unused)
     stub_cancel(caller);
 }
 
-// ---- Models -----------------------------------------------------------------------------------------
+// ---- Models -------------------------------------------------------------------------------------
 
 static void reset(int most, uint32_t flags)
 {

@@ -213,7 +213,7 @@ static void again(void)
 
 MODEL(again, again, all_there, .must_see = 1 << STOLEN_TWO, .leaks = true, .stale = 1);
 
-// ---- Blocks, from a full ring on ------------------------------------------------------------------
+// ---- Blocks, from a full ring on ----------------------------------------------------------------
 
 // The ring overflows, is refilled, and overflows again into the block that was kept.
 static void owner_of_block(void *unused)
@@ -335,7 +335,8 @@ static void behind(void)
 MODEL(behind, behind, all_there, .must_see = 1 << LEFT | 1 << ALL_TAKEN | 1 << BEHIND,
       .leaks = true);
 
-// No memory for a block: the task is refused and the queue is as it was, or there is room after all.
+// No memory for a block: the task is refused and the queue is as it was, or there is room after
+// all.
 static void poor_owner(void *unused)
 {
     (void)unused;

@@ -115,7 +115,7 @@ REPLACEABLE void oai_log(oa_coord_t *coord, int level, const char *format, ...)
     (void)format;
 }
 
-// ---- Tasks, as in slab.c --------------------------------------------------------------------------
+// ---- Tasks, as in slab.c ------------------------------------------------------------------------
 
 static oai_slab_t *slab(void)
 {
@@ -242,7 +242,7 @@ bool oai_stack_size_ok(size_t bytes)
     return true;
 }
 
-// ---- Timers: none is ever due ---------------------------------------------------------------------
+// ---- Timers: none is ever due -------------------------------------------------------------------
 
 REPLACEABLE void oai_timers_init(oai_timers_t *shard, int64_t now)
 {
@@ -281,7 +281,7 @@ REPLACEABLE void oai_timers_remove(oai_timers_t *shard, oai_deadline_t *deadline
     abort();
 }
 
-// ---- Groups: there are none -----------------------------------------------------------------------
+// ---- Groups: there are none ---------------------------------------------------------------------
 
 REPLACEABLE int oai_group_enter(oa_group_t *group, oai_link_t *member)
 {
@@ -295,7 +295,7 @@ REPLACEABLE void oai_group_leave(oa_group_t *group, oai_link_t *member)
     abort();
 }
 
-// ---- Before each execution ------------------------------------------------------------------------
+// ---- Before each execution ----------------------------------------------------------------------
 
 void stub_reset(void)
 {

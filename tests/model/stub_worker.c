@@ -33,7 +33,7 @@ void stub_parked(oai_task_t *task, oa_fn *rest)
     oai_wait_saved(task);
 }
 
-// ---- Looking for work -------------------------------------------------------------------------------
+// ---- Looking for work ---------------------------------------------------------------------------
 
 static int64_t no_expiry(void *unused)
 {
@@ -96,7 +96,7 @@ oai_task_t *oai_worker_find(oai_worker_t *worker)
     }
 }
 
-// ---- Running ----------------------------------------------------------------------------------------
+// ---- Running ------------------------------------------------------------------------------------
 
 static void run(oai_task_t *task, oa_fn *fn)
 {

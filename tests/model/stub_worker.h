@@ -20,6 +20,6 @@ extern bool stub_parks;
 
 void stub_worker_reset(void);
 
-// In setup: a task that was made and counted is parked already. Its wait was begun and linked by the
-// caller, in its name. When it is resumed `rest` is run, by whoever resumes it.
+// In setup: a task that was made and counted is parked already. Its wait was begun and linked by
+// the caller, in its name. When it is resumed `rest` is run, by whoever resumes it.
 void stub_parked(oai_task_t *task, oa_fn *rest);

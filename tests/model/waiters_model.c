@@ -2,11 +2,11 @@
 // waiters_model.c - those who wait for a coordinator's end: one that gives up leaves it as it was,
 // only one succeeds, and none touches it once another has succeeded.
 //
-// Shipped: as in lifecycle_model.c. Complete to two preemptions: two threads with one stale read, three
-// of interleavings alone; random runs go beyond.
+// Shipped: as in lifecycle_model.c. Complete to two preemptions: two threads with one stale read,
+// three of interleavings alone; random runs go beyond.
 #include "lifecycle.h"
 
-// ---- A wait that gives up ------------------------------------------------------------------------
+// ---- A wait that gives up -----------------------------------------------------------------------
 
 static void start_blocked(void)
 {
@@ -75,7 +75,7 @@ static void timed_late(void)
 MODEL(timed_late, timed_late, all_ran, .bound = 2, .stale = 1, .runs = 5000,
       .must_see = 1 << RAN | 1 << TIMED_OUT);
 
-// ---- Two wait ------------------------------------------------------------------------------------
+// ---- Two wait -----------------------------------------------------------------------------------
 
 // One is turned away or gives up, and that is no harm to the other.
 static int other;
@@ -179,7 +179,7 @@ static void both_wait(void)
 MODEL(both_wait, both_wait, life_first_ran, .bound = 2, .stale = -1, .runs = 5000,
       .must_see = 1 << BUSY | 1 << TIMED_OUT);
 
-// ---- The last user twice -------------------------------------------------------------------------
+// ---- The last user twice ------------------------------------------------------------------------
 
 static void works_and_drains(void *unused)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// barrier_conserve.c - a barrier under random deadlines and cancels: n return of each round, one of them the last; who gives up
-// is of no round.
+// barrier_conserve.c - a barrier under random deadlines and cancels: n return of each round, one of
+// them the last; who gives up is of no round.
 // ctest: timeout=60
 #include "stress/support.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// block_conserve.c - blocking and pinned tasks and calls of oa_block, with cancels at random moments and delays: each task runs or
-// is dropped exactly once, each call calls its function or says why not, never more than max_blocking at once.
+// block_conserve.c - blocking and pinned tasks and calls of oa_block, with cancels at random
+// moments and delays: each task runs or is dropped exactly once, each call calls its function or
+// says why not, never more than max_blocking at once.
 // ctest: timeout=60
 #include "stress/support.h"
 

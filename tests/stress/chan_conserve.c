@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// chan_conserve.c - no element is lost, doubled or overtakes one of its sender's, under random cancels, deadlines and closes.
+// chan_conserve.c - no element is lost, doubled or overtakes one of its sender's, under random
+// cancels, deadlines and closes.
 // ctest: timeout=60
 #include "stress/support.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// chan_consume.c - a consumer is called once for each element, in the order of each producer, never twice at once, whoever sends,
-// until its channel is closed, it is cancelled or its coordinator ends; who is told that it is over frees the channel at once.
+// chan_consume.c - a consumer is called once for each element, in the order of each producer, never
+// twice at once, whoever sends, until its channel is closed, it is cancelled or its coordinator
+// ends; who is told that it is over frees the channel at once.
 // ctest: timeout=60
 #include "stress/support.h"
 
@@ -143,8 +144,8 @@ static void spawn(uintptr_t producer, oa_coord_t *coord)
     CHECK_EQ(oa_go(produce, (void *)producer, .coord = coord, .drop = dropped), 0);
 }
 
-// Early: the consumer comes to its end while there are producers. Late: whoever is told of that frees
-// the channel, perhaps while the other side is still in its call.
+// Early: the consumer comes to its end while there are producers. Late: whoever is told of that
+// frees the channel, perhaps while the other side is still in its call.
 static void run(size_t capacity, int workers, enum ending ending, bool early)
 {
     uint64_t random = ++seed;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// chan_consume_million.c - of four producers' million elements each none is lost, each producer's order is kept, and there are
-// never two calls at once.
+// chan_consume_million.c - of four producers' million elements each none is lost, each producer's
+// order is kept, and there are never two calls at once.
 // ctest: timeout=120 label=long
 #include "stress/support.h"
 

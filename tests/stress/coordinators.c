@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// coordinators.c - several coordinators and a plain thread pass tokens around, spawn into, join and cancel each other's tasks.
+// coordinators.c - several coordinators and a plain thread pass tokens around, spawn into, join and
+// cancel each other's tasks.
 // ctest: timeout=60
 #include "stress/support.h"
 

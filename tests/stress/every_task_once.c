@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// every_task_once.c - no task is lost and none runs twice: spawned from tasks on two workers and from two plain threads.
+// every_task_once.c - no task is lost and none runs twice: spawned from tasks on two workers and
+// from two plain threads.
 // ctest: timeout=60
 #include "stress/support.h"
 

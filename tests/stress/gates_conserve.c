@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gates_conserve.c - tasks with random gates, delays, cancels, lossy refusals, beside tasks and threads that use the same objects
-// by calls: each runs or is dropped once, never too many are in, nothing is lost.
+// gates_conserve.c - tasks with random gates, delays, cancels, lossy refusals, beside tasks and
+// threads that use the same objects by calls: each runs or is dropped once, never too many are in,
+// nothing is lost.
 // ctest: timeout=60
 #include "stress/support.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gates_million.c - a million tasks gated by a semaphore of 3: never more than 3 at once, and 200 bytes each while they wait.
+// gates_million.c - a million tasks gated by a semaphore of 3: never more than 3 at once, and 200
+// bytes each while they wait.
 // ctest: timeout=60
 #include "stress/support.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// gates_order.c - 100,000 tasks on one resource: each is let in once, alone, in the order of their oa_go, and none is dispatched
-// before.
+// gates_order.c - 100,000 tasks on one resource: each is let in once, alone, in the order of their
+// oa_go, and none is dispatched before.
 // ctest: timeout=60
 #include "stress/support.h"
 

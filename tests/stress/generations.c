@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// generations.c - one task after the other in the same memory until its generations are used up: no handle is ever given out
-// twice, and the first one stays stale.
+// generations.c - one task after the other in the same memory until its generations are used up: no
+// handle is ever given out twice, and the first one stays stale.
 // ctest: timeout=60
 #include "stress/support.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// generations_consumer.c - calls of a consumer that ask for their handle until the generations of a task are used up: each has
-// one that no call had before.
+// generations_consumer.c - calls of a consumer that ask for their handle until the generations of a
+// task are used up: each has one that no call had before.
 // ctest: timeout=60
 #include "stress/support.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// group_nested.c - groups within groups, tasks that add tasks, and cancels of it all from everywhere: each task that was
-// accepted has run or was dropped when the wait for its group has returned.
+// group_nested.c - groups within groups, tasks that add tasks, and cancels of it all from
+// everywhere: each task that was accepted has run or was dropped when the wait for its group has
+// returned.
 // ctest: timeout=60
 #include "stress/support.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// hogs.c - tasks that yield or wake each other without end do not starve light tasks: each of those has its turn within so
-// many dispatches, counted and not timed.
+// hogs.c - tasks that yield or wake each other without end do not starve light tasks: each of those
+// has its turn within so many dispatches, counted and not timed.
 // ctest: timeout=60
 #include "stress/support.h"
 
@@ -72,8 +72,8 @@ int main(void)
         CHECK_EQ(oa_run(start, .max_workers = workers), 0);
         printf("%d workers: at most %llu dispatches between two turns\n", workers,
                (unsigned long long)atomic_load(&worst));
-        // On one worker every dispatch is counted against the one that waits; with more, other workers go on while the
-        // kernel lets one of them stand.
+        // On one worker every dispatch is counted against the one that waits; with more, other
+        // workers go on while the kernel lets one of them stand.
         if (workers == 1)
             CHECK(atomic_load(&worst) < MOST);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// idle_quiet.c - a thousand parked tasks and no timer: no thread of the runtime is scheduled at all. An argument gives the
-// seconds that are watched.
+// idle_quiet.c - a thousand parked tasks and no timer: no thread of the runtime is scheduled at
+// all. An argument gives the seconds that are watched.
 // ctest: not=valgrind,qemu
 #include "stress/support.h"
 

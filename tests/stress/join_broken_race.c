@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// join_broken_race.c - a join's deadline passes at the moment when the task ends, and another joins it before the first has
-// left its call.
+// join_broken_race.c - a join's deadline passes at the moment when the task ends, and another joins
+// it before the first has left its call.
 //
-// The two threads hand each round over by semaphores. They must not spin on sched_yield(): on a busy machine that gives a
-// whole turn to everybody else, up to a second each time, and the rounds took minutes.
+// The two threads hand each round over by semaphores. They must not spin on sched_yield(): on a
+// busy machine that gives a whole turn to everybody else, up to a second each time, and the rounds
+// took minutes.
 // ctest: timeout=60
 #include "stress/support.h"
 

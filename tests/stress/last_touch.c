@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// last_touch.c - who has been let go may overwrite the object at once: mutex, semaphore, latch, barrier, group and join, let go
-// by a task of another coordinator, by one on another worker, and by a plain thread. An argument gives the number of rounds.
+// last_touch.c - who has been let go may overwrite the object at once: mutex, semaphore, latch,
+// barrier, group and join, let go by a task of another coordinator, by one on another worker, and
+// by a plain thread. An argument gives the number of rounds.
 // ctest: timeout=60
 #include "stress/support.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// made_and_freed.c - two thousand latches, barriers and semaphores, each made, used as call and as gate, and freed, under load,
-// again and again: resident memory stays as it was after the first few rounds.
+// made_and_freed.c - two thousand latches, barriers and semaphores, each made, used as call and as
+// gate, and freed, under load, again and again: resident memory stays as it was after the first few
+// rounds.
 // ctest: timeout=60 not=asan,tsan,valgrind,qemu
 #include "stress/support.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// memory_flat.c - sixty waves of two hundred thousand tasks, run and parked: memory stays as it was after the first few.
+// memory_flat.c - sixty waves of two hundred thousand tasks, run and parked: memory stays as it was
+// after the first few.
 //
-// Compared is the peak of each wave, when every task of it is there at once: the waiters parked, the others queued, for the
-// other worker is kept busy. So it does not depend on who runs and steals what; only some stacks in the workers' caches
-// come and go, half a percent.
+// Compared is the peak of each wave, when every task of it is there at once: the waiters parked,
+// the others queued, for the other worker is kept busy. So it does not depend on who runs and
+// steals what; only some stacks in the workers' caches come and go, half a percent.
 // ctest: timeout=120 label=long not=asan,tsan,valgrind,qemu
 #include "stress/support.h"
 

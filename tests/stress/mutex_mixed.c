@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// mutex_mixed.c - tasks and plain threads on one mutex, with deadlines and cancels: exact counts, nobody inside twice.
+// mutex_mixed.c - tasks and plain threads on one mutex, with deadlines and cancels: exact counts,
+// nobody inside twice.
 // ctest: timeout=60
 #include "stress/support.h"
 

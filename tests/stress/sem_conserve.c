@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// sem_conserve.c - permits are conserved under random cancels and deadlines, and never more are out than there are.
+// sem_conserve.c - permits are conserved under random cancels and deadlines, and never more are out
+// than there are.
 // ctest: timeout=60
 #include "stress/support.h"
 

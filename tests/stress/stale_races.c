@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// stale_races.c - join, join with a deadline, detach and cancel of one handle from everywhere at once: exactly one of them
-// gives it up, the others are told, and a handle that was used up reaches nobody.
+// stale_races.c - join, join with a deadline, detach and cancel of one handle from everywhere at
+// once: exactly one of them gives it up, the others are told, and a handle that was used up reaches
+// nobody.
 // ctest: timeout=60
 #include "stress/support.h"
 
@@ -74,7 +75,8 @@ static void begin_round(uint64_t *random)
     atomic_store(&shared, task);
 }
 
-// Each user, a task or a plain thread, takes part in each round; the last one to arrive begins the next.
+// Each user, a task or a plain thread, takes part in each round; the last one to arrive begins the
+// next.
 static void user(void *arg)
 {
     uint64_t random = seed + (uintptr_t)arg;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// start_block.c - oa_start and oa_wait a thousand times with blocking and pinned tasks and oa_block: threads and descriptors are
-// as before the first, mappings and resident memory as after some.
+// start_block.c - oa_start and oa_wait a thousand times with blocking and pinned tasks and
+// oa_block: threads and descriptors are as before the first, mappings and resident memory as after
+// some.
 // ctest: timeout=60
 #include "stress/support.h"
 

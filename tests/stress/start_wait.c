@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// start_wait.c - oa_start and oa_wait a thousand times: threads and descriptors are as before the first, mappings and resident
-// memory as after the second, for the C library keeps some stacks and arenas.
+// start_wait.c - oa_start and oa_wait a thousand times: threads and descriptors are as before the
+// first, mappings and resident memory as after the second, for the C library keeps some stacks and
+// arenas.
 // ctest: timeout=60
 #include "stress/support.h"
 

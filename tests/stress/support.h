@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// support.h - what the stress tests share: random numbers, plain threads, and what the system says of this process.
+// support.h - what the stress tests share: random numbers, plain threads, and what the system says
+// of this process.
 #pragma once
 
 #include <dirent.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// wait_by_two.c - one thread waits for a coordinator while another asks with a deadline in the past: the first returns when
-// no task is left, whatever the second was told.
+// wait_by_two.c - one thread waits for a coordinator while another asks with a deadline in the
+// past: the first returns when no task is left, whatever the second was told.
 #include "stress/support.h"
 
 static oa_coord_t *coord;

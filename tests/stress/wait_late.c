@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// wait_late.c - the last task ends just when a wait for the end runs out of time: the wait succeeds, or the coordinator is as
-// it was and takes tasks. Nor does a wait that cannot begin, the caller being cancelled, end a coordinator that is idle.
+// wait_late.c - the last task ends just when a wait for the end runs out of time: the wait
+// succeeds, or the coordinator is as it was and takes tasks. Nor does a wait that cannot begin, the
+// caller being cancelled, end a coordinator that is idle.
 #include "stress/support.h"
 
 static void wait_late(void)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// clean_orders.c - everything that is promised to happen before something else does so in the sanitizer's eyes: spawn, join,
-// group, semaphore, mutex, channel, a task's own moves, a copied argument, the runtime's end.
+// clean_orders.c - everything that is promised to happen before something else does so in the
+// sanitizer's eyes: spawn, join, group, semaphore, mutex, channel, a task's own moves, a copied
+// argument, the runtime's end.
 #include <oasync.h>
 
 #include "check.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// race_after_wake.c - what a waker writes after it has let a parked task go is not ordered before what that task reads.
+// race_after_wake.c - what a waker writes after it has let a parked task go is not ordered before
+// what that task reads.
 #include <oasync.h>
 
 #include "check.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// race_between_tasks.c - two tasks that never wait write one variable, on one worker. Nothing orders them but chance.
+// race_between_tasks.c - two tasks that never wait write one variable, on one worker. Nothing
+// orders them but chance.
 #include <oasync.h>
 
 #include "check.h"

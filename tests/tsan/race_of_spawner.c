@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// race_of_spawner.c - what a task writes after it has spawned another is not ordered before that one's run.
+// race_of_spawner.c - what a task writes after it has spawned another is not ordered before that
+// one's run.
 #include <oasync.h>
 
 #include "check.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// race_on_recycled_stack.c - tasks that follow each other on one recycled stack are ordered by that no more than others.
+// race_on_recycled_stack.c - tasks that follow each other on one recycled stack are ordered by that
+// no more than others.
 #include <oasync.h>
 
 #include "check.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// test_runq.c - the run queue: every fill level against a thief, overflow into blocks and back, what yields behind them, no
-// memory, and an owner with two thieves.
+// test_runq.c - the run queue: every fill level against a thief, overflow into blocks and back,
+// what yields behind them, no memory, and an owner with two thieves.
 // ctest: timeout=60
 #include <pthread.h>
 #include <sched.h>
@@ -160,7 +160,7 @@ static void test_no_memory(void)
     CHECK_EQ(drain(&queue, seen, OAI_RING_SIZE), OAI_RING_SIZE);
 }
 
-// ---- An owner and two thieves ----------------------------------------------------------------------
+// ---- An owner and two thieves -------------------------------------------------------------------
 
 static int64_t total;
 static _Atomic unsigned char *taken;

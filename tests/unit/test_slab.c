@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// test_slab.c - the memory of tasks: each slot is one taker's, tickets never go back, pages are given back, and the injection
-// queue keeps the order of what stands in it.
+// test_slab.c - the memory of tasks: each slot is one taker's, tickets never go back, pages are
+// given back, and the injection queue keeps the order of what stands in it.
 #include "check.h"
 #include "sched/internal.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// test_timers.c - the timing wheel: never early, never forgotten, in order; every level and beyond the last; taken out and
-// closed; at random against an array.
+// test_timers.c - the timing wheel: never early, never forgotten, in order; every level and beyond
+// the last; taken out and closed; at random against an array.
 #include "check.h"
 #include "sched/internal.h"
 
@@ -28,7 +28,8 @@ static void insert(oai_deadline_t *deadline, size_t n, int64_t expiry)
     CHECK(atomic_load(&shard.next) / TICK <= (expiry - 1) / TICK + 1);
 }
 
-// One timer, its clock advanced in steps of what the shard asks for, is found at its tick and not before.
+// One timer, its clock advanced in steps of what the shard asks for, is found at its tick and not
+// before.
 static void test_levels(int64_t begin)
 {
     for (int shift = 0; shift < 56; shift++) {
@@ -86,7 +87,7 @@ static void test_order(void)
     CHECK_EQ(next, COUNT);
 }
 
-// ---- Delayed tasks ---------------------------------------------------------------------------------
+// ---- Delayed tasks ------------------------------------------------------------------------------
 
 static uint32_t flags_of(oai_task_t *task)
 {
@@ -128,7 +129,7 @@ static void test_delayed(void)
     CHECK_EQ(index_of(fired[0]), 0);
 }
 
-// ---- At random ---------------------------------------------------------------------------------------
+// ---- At random ----------------------------------------------------------------------------------
 
 enum { MODEL = 300 };
 static oai_deadline_t deadlines[MODEL];
