@@ -192,9 +192,18 @@ void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker)
         oai_task_count_end(coord, worker);
 }
 
+// A call that waits for a thread of the pool is dropped by a worker, as soon as any task would be:
+// whoever has the thread may wait for the end of this very consumer.
 void oai_dormant_cancel(oai_dormant_t *dormant)
 {
-    oai_task_cancel_any(dormant->call);
+    oai_task_t *call = dormant->call;
+    oai_task_cancel_any(call);
+    // Relaxed: the flag changes under the pool's lock. Who sets it later sees the cancel.
+    if ((atomic_load_explicit(&call->flags, memory_order_relaxed) & OAI_TASK_QUEUED) &&
+        oai_pool_withdraw(&dormant->coord->pool, call)) {
+        oai_sync_release(call);
+        oai_task_ready(call, false);
+    }
 }
 
 // Takes the next consumer that was not swept yet, pinned by its ticket: it is in the list until its

@@ -163,11 +163,38 @@ static void cancelled(void *arg)
     CHECK_EQ(oa_mutex_destroy(&resource), 0);
 }
 
+// A consumer whose call waits for the only thread of the pool, which waits for the consumer's end.
+static void only_thread(void *arg)
+{
+    oa_group_t group = OA_GROUP_INIT;
+    int elem = 1;
+    oa_chan_t *ch = oa_chan_make(sizeof elem, .capacity = 1);
+    oa_task_t *task;
+    CHECK_EQ(oa_chan_consume(ch, never, NULL, .block = 1, .task = &task, .group = &group), 0);
+    CHECK_EQ(oa_chan_send(ch, &elem), 0);
+    join(spawn(nothing, NULL)); // the one worker has had the call before this
+    CHECK_EQ(arg ? oa_group_cancel(&group) : oa_cancel(task), 0);
+    join(task);
+    CHECK_EQ(oa_group_wait(&group), 0);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
+static void cancelled_in_line(void)
+{
+    for (int i = 0; i < 2; i++) {
+        oa_coord_t *own;
+        CHECK_EQ(oa_start(&own, nothing, .max_workers = 1, .max_blocking = 1), 0);
+        CHECK_EQ(oa_go(only_thread, i ? &done : NULL, .block = 1, .coord = own), 0);
+        CHECK_EQ(oa_wait(own), 0);
+    }
+}
+
 int main(void)
 {
     everywhere(every_gate);
     everywhere(chains);
     everywhere(consumers);
     everywhere(cancelled);
+    cancelled_in_line();
     return 0;
 }
