@@ -84,14 +84,29 @@ static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     return 0;
 }
 
-// Puts a counted task that may begin into a queue.
-static int queue(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker)
+// Puts a counted task that may begin into a queue. If it `must` be put, the injection queue takes
+// what finds no memory for a block.
+static int queue(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, bool must)
 {
-    if (worker)
-        return oai_worker_push_new(worker, task) ? 0 : -ENOMEM;
+    if (worker && OAI_LIKELY(oai_worker_push_new(worker, task)))
+        return 0;
+    if (worker && !must)
+        return -ENOMEM;
     oai_sync_release(task);
     oai_inject_put(&coord->inject, task);
     oai_idle_published_outside(&coord->idle);
+    return 0;
+}
+
+// Has a counted task run. Behind its gates there is no error any more: it has arrived there.
+static int run(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec,
+               bool gated)
+{
+    if (!spec->block && !spec->pinned)
+        return queue(task, coord, worker, gated);
+    if (!gated)
+        return oai_pool_start(coord, task);
+    oai_pool_host(coord, task);
     return 0;
 }
 
@@ -105,8 +120,7 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     bool held = atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HELD;
     int err = held ? oai_gates_pass(task, false) : 0;
     if (err == 0)
-        return spec->block || spec->pinned ? oai_pool_start(coord, task)
-                                           : queue(task, coord, worker);
+        return run(task, coord, worker, spec, held);
     if (err == -EINPROGRESS)
         return 0;
     if (oai_gates_tell(spec))
@@ -155,7 +169,7 @@ static int go_admitted(const oa_spec_t *spec, oa_coord_t *coord, oai_worker_t *w
     }
     if (!bare)
         return go_options(spec, coord, worker, task);
-    int err = queue(task, coord, worker);
+    int err = queue(task, coord, worker, false);
     return OAI_LIKELY(err == 0) ? 0 : take_back(task, worker, spec, err);
 }
 

@@ -158,6 +158,54 @@ static void short_of_threads(bool pinned)
     CHECK_EQ(atomic_load(&dropped), 2);
 }
 
+// Behind a gate it has arrived there, for good: that is no error any more.
+static void passed_gates(bool pinned)
+{
+    oa_latch_t latch = OA_LATCH_INIT(1);
+    atomic_store(&steps, 0);
+    atomic_store(&dropped, 0);
+    CHECK_EQ(oa_start(&coord, nothing, .max_workers = 1, .log_level = OA_LOG_OFF), 0);
+    fault_mask(FAULT_THREAD);
+    fault_fail_from(1);
+    CHECK_EQ(oa_go(step, .block = !pinned, .pinned = pinned, .coord = coord, .drop = drop,
+                   .latch = &latch),
+             0);
+    CHECK_EQ(oa_latch_wait(&latch), 0);
+    UNTIL(fault_injected() > 5);
+    CHECK_EQ(atomic_load(&steps), 0);
+    fault_disarm();
+    UNTIL(atomic_load(&steps) == 1);
+    CHECK_EQ(oa_wait(coord), 0);
+    CHECK_EQ(atomic_load(&dropped), 0);
+}
+
+// The same where the queue finds no memory: the second allocation is that of a block.
+static void open_all(void *arg)
+{
+    (void)arg;
+    oa_latch_t latch;
+    bool failed = false;
+    fault_mask(FAULT_ALLOC);
+    for (int i = 0; i < 1000; i++) {
+        oa_latch_init(&latch, 1);
+        fault_fail_at(2);
+        CHECK_EQ(oa_go(step, .latch = &latch, .drop = drop), 0);
+        failed = failed || fault_injected() != 0;
+        CHECK_EQ(oa_latch_wait(&latch), 0);
+    }
+    fault_disarm();
+    CHECK(failed);
+}
+
+static void passed_to_queue(void)
+{
+    atomic_store(&steps, 0);
+    atomic_store(&dropped, 0);
+    CHECK_EQ(oa_run(open_all, .max_workers = 1), 0);
+    CHECK_EQ(atomic_load(&steps), 1000);
+    CHECK_EQ(atomic_load(&dropped), 0);
+}
+
 static atomic_int block_result;
 
 static void block(void *arg)
@@ -222,6 +270,9 @@ int main(void)
     for (int i = 0; i < 10; i++) {
         short_of_threads(false);
         short_of_threads(true);
+        passed_gates(false);
+        passed_gates(true);
+        passed_to_queue();
         behind_another();
         shut_down(OA_DRAIN);
         shut_down(OA_CANCEL);

@@ -48,6 +48,11 @@ int oai_pool_start(oa_coord_t *coord, oai_task_t *task)
     return 0;
 }
 
+void oai_pool_host(oa_coord_t *coord, oai_task_t *task)
+{
+    oai_pool_start(coord, task);
+}
+
 bool oai_pool_withdraw(oai_pool_t *pool, oai_task_t *task)
 {
     (void)pool;
