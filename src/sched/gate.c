@@ -34,19 +34,27 @@ static void **list_of(oai_wait_t *record)
     return (void **)(void *)((char *)record + OAI_WAIT_OF_TASK);
 }
 
+// Relaxed, all three: it is written by who has the task, and of what others read (the size, for
+// the task's name) no bit changes.
+static unsigned own_of(const oai_wait_t *record)
+{
+    return atomic_load_explicit(&record->own, memory_order_relaxed);
+}
+
 static unsigned set_of(const oai_wait_t *record)
 {
-    return record->own & ((1u << KINDS) - 1);
+    return own_of(record) & ((1u << KINDS) - 1);
 }
 
 static unsigned passed_of(const oai_wait_t *record)
 {
-    return record->own >> PASSED_SHIFT;
+    return own_of(record) >> PASSED_SHIFT;
 }
 
 static void set_passed(oai_wait_t *record, unsigned passed)
 {
-    record->own = (uint8_t)(set_of(record) | passed << PASSED_SHIFT);
+    uint8_t own = (uint8_t)(set_of(record) | passed << PASSED_SHIFT);
+    atomic_store_explicit(&record->own, own, memory_order_relaxed);
 }
 
 // The kind of the gate number `index` of those that are set.
@@ -98,12 +106,13 @@ void oai_gates_init(oai_task_t *task, const oa_spec_t *spec)
     record->breakable = true;
     record->linked = false;
     record->word = 0;
-    record->own = 0;
+    unsigned set = 0;
     for (int i = 0; i < KINDS; i++)
         if (objects[i]) {
             *list++ = objects[i];
-            record->own |= (uint8_t)(1u << i);
+            set |= 1u << i;
         }
+    atomic_init(&record->own, (uint8_t)set);
 }
 
 // It waited at a gate and was let go, or a cancel broke the wait: then it leaves the gate.

@@ -42,7 +42,7 @@ typedef struct oai_wait {
     bool breakable;        // a cancel breaks it. Constant after begin
     bool linked;           // in the object's list: under the object's lock
     bool saved;            // the claimer's: the waiter had parked when it was claimed
-    uint8_t own;           // free to use for whoever made the wait
+    _Atomic uint8_t own;   // free to use for whoever made the wait
     // A plain thread's own: its wait word, and the futex on which it sleeps until it is 1. The wait
     // of a task is not looked at from here on: that of a held one (gate.c) ends here.
     _Atomic uint32_t futex;

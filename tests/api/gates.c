@@ -492,6 +492,23 @@ static void into_another(void *arg)
     CHECK_EQ(oa_wait(coord), 0);
 }
 
+// A task may be asked for its name, which stands behind its gates, while it passes them.
+static void named_meanwhile(void *arg)
+{
+    enum { ROUNDS = 100, LOOKS = 100 };
+    (void)arg;
+    reset();
+    for (int i = 0; i < ROUNDS; i++) {
+        oa_task_t *task;
+        CHECK_EQ(oa_go(nothing, NULL, .sem = &sem, .acq = &mutex, .name = "gated", .task = &task,
+                       .coord = coord, .delay = 1),
+                 0);
+        for (int look = 0; look < LOOKS; look++)
+            CHECK(strcmp(oa_task_name(task), "gated") == 0);
+        join(task);
+    }
+}
+
 int main(void)
 {
     everywhere(mutex_orders);
@@ -504,6 +521,7 @@ int main(void)
     everywhere(in_order);
     everywhere(in_reverse);
     everywhere(with_arguments);
+    everywhere(named_meanwhile);
     everywhere(no_gates);
     for (int gate = 0; gate < 5; gate++)
         costs_nothing(gate);
