@@ -16,7 +16,7 @@ demo: all
 	@sh tools/demo.sh build/$(PRESET)
 
 test: all
-	@cd build/$(PRESET) && ctest -j $(JOBS) --output-on-failure -LE '^(long|model-long|mutants)$$'
+	@cd build/$(PRESET) && ctest -j $(JOBS) --output-on-failure -LE '^(long|model|mutants)$$'
 
 check:
 	@bash tools/check.sh

@@ -54,16 +54,16 @@ END
 
 # The optimised build is the one that is shipped: its long tests run, too.
 release_leg() {
-    build release && run_tests release -LE '^(model|model-long|mutants)$'
+    build release && run_tests release -LE '^(model|mutants)$'
 }
 
 # The checker: every structure to its bound, then every mutant.
 model_leg() {
-    build release && run_tests release -L '^(model|model-long|mutants)$'
+    build release && run_tests release -L '^(model|mutants)$'
 }
 
 preset_leg() {
-    build "$1" && run_tests "$1" -LE '^(long|model|model-long|mutants)$'
+    build "$1" && run_tests "$1" -LE '^(long|model|mutants)$'
 }
 
 # Adds what ctest counted in a log to the totals.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // generations.c - one task after the other in the same memory until its generations are used up: no
 // handle is ever given out twice, and the first one stays stale.
-// ctest: timeout=60
+// ctest: timeout=60 label=long
 #include "stress/support.h"
 
 static void start(void *arg)

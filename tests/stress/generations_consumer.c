@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // generations_consumer.c - calls of a consumer that ask for their handle until the generations of a
 // task are used up: each has one that no call had before.
-// ctest: timeout=60
+// ctest: timeout=60 label=long
 #include "stress/support.h"
 
 enum { ALL = (1 << 23) + 1000 };
