@@ -127,6 +127,10 @@ _Static_assert(sizeof(oai_task_t) == 128, "a task is two cache lines");
 oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec,
                           bool bare);
 
+// The same of a spec that has no option but, perhaps, a handle (`named`).
+oai_task_t *oai_task_make_plain(oai_worker_t *worker, oa_fn *fn, void *arg, const char *where,
+                                bool named);
+
 // The spec of a chain, which oai_task_make() is given for the spec of a task whose fn is
 // oai_chain_run. It has a drop, so that the task gets an `extra`.
 typedef struct oai_chain_spec {
@@ -198,7 +202,14 @@ static inline oa_coord_t *oai_task_coord(const oai_task_t *task)
 
 // ---- Gates -------------------------------------------------------------------------------------
 
-// How many bytes the record of a task's gates takes; 0: it has none.
+// Whether there are any.
+static inline bool oai_gates_any(const oa_spec_t *spec)
+{
+    return ((uintptr_t)spec->latch | (uintptr_t)spec->cb | (uintptr_t)spec->bp |
+            (uintptr_t)spec->sem | (uintptr_t)spec->acq) != 0;
+}
+
+// How many bytes the record of a task's gates takes.
 size_t oai_gates_size(const oa_spec_t *spec);
 size_t oai_gates_size_of(const oai_wait_t *record);
 

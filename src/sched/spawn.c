@@ -52,7 +52,7 @@ static int check(const oa_spec_t *spec)
         return -EINVAL;
     if (spec->stack && !oai_stack_size_ok(spec->stack))
         return -EINVAL;
-    return oai_gates_valid(spec) ? 0 : -EINVAL;
+    return !oai_gates_any(spec) || oai_gates_valid(spec) ? 0 : -EINVAL;
 }
 
 // Whether a spec says no more than what runs where: one look at what most leave out.
@@ -209,6 +209,50 @@ int oa_go_spec(const oa_spec_t *spec)
     if (spec->task)
         *spec->task = NULL;
     return -EINVAL;
+}
+
+// From a thread that is no worker, or refused: as with a spec.
+static __attribute__((noinline)) int go_made(oa_fn *fn, void *arg, const char *where,
+                                             oa_task_t **task)
+{
+    if (!fn) {
+        if (task)
+            *task = NULL;
+        return -EINVAL;
+    }
+    oa_spec_t spec = OA_SPEC_INIT;
+    spec.fn = fn;
+    spec.arg = arg;
+    spec.where = where;
+    spec.task = task;
+    return go(&spec);
+}
+
+static __attribute__((noinline)) int no_memory(oai_worker_t *worker, oai_task_t *made,
+                                               oa_task_t **task)
+{
+    if (task)
+        *task = NULL;
+    if (!made) {
+        oai_task_count_end(worker->coord, worker);
+        return -ENOMEM;
+    }
+    oai_task_disown(made);
+    oai_task_discard(made, worker);
+    return -ENOMEM;
+}
+
+int oa_go_plain(oa_fn *fn, void *arg, const char *where, oa_task_t **task)
+{
+    oai_worker_t *worker = oai_self();
+    if (OAI_UNLIKELY(!worker || !fn || !oai_task_admit(worker->coord, worker, OAI_ADMIT_NEW)))
+        return go_made(fn, arg, where, task);
+    oai_task_t *made = oai_task_make_plain(worker, fn, arg, where, task != NULL);
+    if (made && task)
+        *task = oai_task_handle(made);
+    if (OAI_UNLIKELY(!made || !oai_worker_push_new(worker, made)))
+        return no_memory(worker, made, task);
+    return 0;
 }
 
 static void drop_nothing(void *arg)

@@ -147,7 +147,7 @@ void oai_chain_run(void *arg)
 // Copies what few tasks need, and makes the record of its gates. False: no memory.
 static bool make_extra(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags)
 {
-    size_t gates = oai_gates_size(spec);
+    size_t gates = oai_gates_any(spec) ? oai_gates_size(spec) : 0;
     const oai_chain_spec_t *chain = chain_of(spec);
     bool extra = spec->copy || spec->drop || spec->name;
     if (spec->copy && spec->copy <= sizeof task->bytes && !spec->drop && !spec->name && !gates) {
@@ -194,12 +194,8 @@ static __attribute__((noinline)) bool make_options(oai_task_t *task, const oa_sp
         *flags |= OAI_TASK_HOSTED;
     if (spec->pinned)
         *flags |= OAI_TASK_PINNED;
-    if (spec->task) {
+    if (spec->task)
         *flags |= OAI_TASK_NAMED;
-        // Relaxed: a slot that is free is nobody else's.
-        uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
-        unlock(task, ticket | OAI_TICKET_JOINABLE);
-    }
     return true;
 }
 
@@ -223,6 +219,28 @@ static void free_slot(oai_task_t *task, oai_worker_t *worker)
         oai_task_pool_give(&oai_task_coord(task)->tasks, task);
 }
 
+// Relaxed: a slot that is free is nobody else's.
+static void make_joinable(oai_task_t *task)
+{
+    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    unlock(task, ticket | OAI_TICKET_JOINABLE);
+}
+
+// What every task begins with; its argument is there.
+static inline void fill_task(oai_task_t *task, oai_worker_t *worker, oa_fn *fn, const char *where,
+                             oa_group_t *group, uint32_t flags)
+{
+    task->fresh.fn = fn;
+    task->stack = NULL;
+    task->id = next_id(worker);
+    task->where = where;
+    task->group = group;
+    task->joiner = NULL;
+    // Relaxed: a slot that is free is nobody else's, and the queue publishes the task. Its ticket
+    // is that of no handle yet.
+    atomic_store_explicit(&task->flags, flags, memory_order_relaxed);
+}
+
 oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec, bool bare)
 {
     oai_task_t *task = worker ? oai_task_take(&worker->tasks) : oai_task_pool_take(&coord->tasks);
@@ -234,15 +252,22 @@ oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec
         free_slot(task, worker);
         return NULL;
     }
-    task->fresh.fn = spec->fn;
-    task->stack = NULL;
-    task->id = next_id(worker);
-    task->where = spec->where;
-    task->group = spec->group;
-    task->joiner = NULL;
-    // Relaxed: a slot that is free is nobody else's, and the queue publishes the task. Its ticket
-    // is that of no handle yet.
-    atomic_store_explicit(&task->flags, flags, memory_order_relaxed);
+    fill_task(task, worker, spec->fn, spec->where, spec->group, flags);
+    if (spec->task)
+        make_joinable(task);
+    return task;
+}
+
+oai_task_t *oai_task_make_plain(oai_worker_t *worker, oa_fn *fn, void *arg, const char *where,
+                                bool named)
+{
+    oai_task_t *task = oai_task_take(&worker->tasks);
+    if (!task)
+        return NULL;
+    task->arg = arg;
+    fill_task(task, worker, fn, where, NULL, named ? OAI_TASK_NAMED : 0);
+    if (named)
+        make_joinable(task);
     return task;
 }
 

@@ -3,6 +3,7 @@
 
 A header keeps to a few forms, which the others here build on:
   - the comment at its top: "oasync/x.h - title.", then prose, code (indented by four) and lists;
+  - a static inline function ends in a return of the call that the macros over it stand for;
   - "// ---- Title ----" begins a section, a comment that ends in an empty line belongs to it;
   - the comment right above a declaration is that declaration's;
   - the comment of a call is a description, a paragraph "Any thread; never waits." (its context),
@@ -215,6 +216,15 @@ class Header:
                 self.add("constant" if upper else "macro", match[1], start, comment, text, section)
             return i + 1
         if line.startswith(('extern "C"', "}")):
+            return i + 1
+        if line.startswith("static inline"):  # between a macro and a call: the macro is over the latter
+            name = re.search(r"(\w+)\(", line)[1]
+            while self.lines[i] != "}":
+                i += 1
+            over = re.search(r"return (\w+)\(", self.lines[i - 1])[1]
+            for item in self.items:
+                if item.over == name:
+                    item.over = over
             return i + 1
         depth, code = 0, []
         while True:
