@@ -68,6 +68,7 @@ static uint32_t lock_task(oai_task_t *task)
         oai_lock_pause(&rounds);
         ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
     }
+    oai_sync_acquire(&task->ticket);
     return ticket;
 }
 
@@ -503,6 +504,7 @@ static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int
 {
     oa_coord_t *coord = own_worker(task) ? NULL : oai_task_coord(task);
     oa_task_t *handle = make_handle(task, ticket);
+    oai_sync_release(&task->ticket); // what the caller has read of the task
     if (coord)
         oai_coord_enter(coord);
     oai_wait_arm(wait);
@@ -569,6 +571,7 @@ int oa_detach(oa_task_t *handle)
         return err;
     }
     uint32_t next = next_ticket(ticket);
+    oai_sync_release(&task->ticket); // as in join_running()
     if (ticket & OAI_TICKET_ENDED)
         free_ended(task);
     else // this handle is stale from here on; what the task itself asks for is another one
