@@ -46,23 +46,7 @@ static void round_of(int round)
 int main(void)
 {
     enum { WARM = 200 }; // each kind of round, as often as the C library needs to settle
-    int threads = entries("/proc/self/task");
-    int files = entries("/proc/self/fd");
-    int maps = 0;
-    long long memory = 0;
-    int64_t rounds = test_scale(1000) + WARM;
-    for (int round = 0; round < rounds; round++) {
-        round_of(round);
-        if (round == WARM - 1) {
-            maps = mappings();
-            memory = resident();
-        }
-    }
-    CHECK_EQ(entries("/proc/self/fd"), files);
-    if (!plain_build())
-        return 0;
-    CHECK_EQ(entries("/proc/self/task"), threads);
-    CHECK(mappings() <= maps + 32); // the C library keeps stacks of threads, and arenas
-    CHECK(resident() <= memory + 4096);
+    // The C library keeps stacks of threads, and arenas.
+    leaves_nothing_behind(round_of, WARM, 32, 4096);
     return 0;
 }

@@ -37,23 +37,6 @@ static void round_of(int round)
 int main(void)
 {
     enum { WARM = 60 }; // each kind of round, as often as the C library needs to settle
-    int threads = entries("/proc/self/task");
-    int files = entries("/proc/self/fd");
-    int maps = 0;
-    long long memory = 0;
-    int64_t rounds = test_scale(1000) + WARM;
-    for (int round = 0; round < rounds; round++) {
-        round_of(round);
-        if (round == WARM - 1) {
-            maps = mappings();
-            memory = resident();
-        }
-    }
-    CHECK_EQ(entries("/proc/self/fd"), files);
-    if (!plain_build())
-        return 0;
-    CHECK_EQ(entries("/proc/self/task"), threads);
-    CHECK(mappings() <= maps + 4);
-    CHECK(resident() <= memory + 512);
+    leaves_nothing_behind(round_of, WARM, 4, 512);
     return 0;
 }

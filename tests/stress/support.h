@@ -88,3 +88,29 @@ static inline int mappings(void)
     fclose(file);
     return count;
 }
+
+// Runs round 0 and so on, a thousand of them after `warm`, in which the C library has settled. Then
+// threads and descriptors are as before the first, and mappings and memory, within bounds, as after
+// the warm ones. Of a build with tools only the descriptors are looked at.
+static inline void leaves_nothing_behind(void (*round_of)(int round), int warm, int more_mappings,
+                                         long long more_kib)
+{
+    int threads = entries("/proc/self/task");
+    int files = entries("/proc/self/fd");
+    int maps = 0;
+    long long memory = 0;
+    int64_t rounds = test_scale(1000) + warm;
+    for (int round = 0; round < rounds; round++) {
+        round_of(round);
+        if (round == warm - 1) {
+            maps = mappings();
+            memory = resident();
+        }
+    }
+    CHECK_EQ(entries("/proc/self/fd"), files);
+    if (!plain_build())
+        return;
+    CHECK_EQ(entries("/proc/self/task"), threads);
+    CHECK(mappings() <= maps + more_mappings);
+    CHECK(resident() <= memory + more_kib);
+}
