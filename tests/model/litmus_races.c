@@ -238,14 +238,46 @@ THREAD(declared_1)
 
 TWO(declared, .fails = "memory declared dead");
 
-THREAD(bounds_0)
+// What nobody has touched is as dead as the rest, and alive when the block is used again.
+enum { LARGE = 512, FAR = 300 };
+
+THREAD(untouched_0)
 {
-    block = model_alloc(20);
-    ((char *)block)[20] = 1;
+    char *large = model_alloc(LARGE);
+    large[0] = 1;
+    model_free(large);
+    atomic_store_explicit(&shared, (struct node *)(void *)large, REL);
+}
+
+THREAD(untouched_1)
+{
+    char *large = (char *)atomic_load_explicit(&shared, ACQ);
+    if (large)
+        result[0] = large[FAR];
+}
+
+TWO(untouched, .fails = "freed memory");
+
+THREAD(revived_0)
+{
+    for (int i = 0; i < 3; i++) {
+        char *large = model_alloc(LARGE);
+        large[FAR * (i % 2)] = 1;
+        model_free(large);
+    }
 }
 
 THREAD(nothing)
 {
+}
+
+#define revived_1 nothing
+TWO(revived, .leaks = true);
+
+THREAD(bounds_0)
+{
+    block = model_alloc(20);
+    ((char *)block)[20] = 1;
 }
 
 #define bounds_1 nothing

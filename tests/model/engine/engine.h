@@ -23,6 +23,7 @@ enum {
     BUMP_SIZE = 8 << 20,
     ARENA_SIZE = 2 << 20,
     MAX_BLOCKS = 1024,
+    MAX_GRAVES = 256,
     MAX_CHOICES = 1 << 16,
 };
 
@@ -84,6 +85,13 @@ struct cell {
     struct access *accesses;
     struct location *locations;
     const void *death_pc;
+};
+
+// Memory of which all is dead: a cell that is first touched there is dead from the first.
+struct grave {
+    uintptr_t start, end; // multiples of 8
+    uint8_t death, killer;
+    const void *pc;
 };
 
 struct stack_cell {
@@ -187,6 +195,9 @@ struct engine {
     int width; // of views: a multiple of 8
     stamp sc[VIEW_SIZE] __attribute__((aligned(16)));
     struct cell *cells;
+    struct cell *used[CELLS * 3 / 4]; // [cells_used]
+    struct grave graves[MAX_GRAVES];
+    int grave_count;
     struct learned *learned;
     char *bump;
     size_t bump_used;

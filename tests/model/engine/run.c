@@ -181,7 +181,7 @@ static void reset(void)
         memset(E.cells, 0, sizeof *E.cells * CELLS);
         E.epoch = 1;
     }
-    E.cells_used = E.locations = E.block_count = E.thread_count = 0;
+    E.cells_used = E.grave_count = E.locations = E.block_count = E.thread_count = 0;
     E.width = MAX_THREADS;
     E.bump_used = E.arena_used = 0;
     E.ready = E.timed = E.paused = 0;

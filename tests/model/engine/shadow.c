@@ -6,6 +6,8 @@
 // bytes, one a write, not both atomic) and does not have that clock in its view is a data race.
 // Dead bytes (freed, out of bounds, declared dead, or of a frame that has been left) may not be
 // touched by anyone, atomically or not; a thread brings its own dead frames back by using them.
+// Most of a large block was never touched: its end walks the cells that are there, and remembers
+// the rest as one grave.
 #include "engine.h"
 
 #include <string.h>
@@ -32,6 +34,24 @@ static void watch_frame(struct cell *c)
     owner->stack_cells = s;
 }
 
+static bool in_grave(const struct grave *g, uintptr_t addr)
+{
+    return addr >= g->start && addr < g->end;
+}
+
+static void look_for_grave(struct cell *c)
+{
+    for (int i = 0; i < E.grave_count; i++) {
+        const struct grave *g = &E.graves[i];
+        if (in_grave(g, c->key * 8)) {
+            c->dead = 0xff;
+            c->death = g->death;
+            c->killer = g->killer;
+            c->death_pc = g->pc;
+        }
+    }
+}
+
 struct cell *eng_cell(uintptr_t addr)
 {
     uintptr_t key = addr / 8;
@@ -39,9 +59,11 @@ struct cell *eng_cell(uintptr_t addr)
     for (;; i = (i + 1) % CELLS) {
         struct cell *c = &E.cells[i];
         if (c->epoch != E.epoch) {
-            if (++E.cells_used > CELLS * 3 / 4)
+            if (E.cells_used == CELLS * 3 / 4)
                 model_fail("engine: too much memory touched in one execution");
+            E.used[E.cells_used++] = c;
             *c = (struct cell){.key = key, .epoch = E.epoch};
+            look_for_grave(c);
             watch_frame(c);
             return c;
         }
@@ -108,9 +130,8 @@ void eng_record(struct cell *c, unsigned mask, int kind, const void *pc)
     c->accesses = reuse;
 }
 
-static void plain_cell(uintptr_t addr, unsigned mask, int kind, const void *pc)
+static void plain_cell(struct cell *c, unsigned mask, int kind, const void *pc)
 {
-    struct cell *c = eng_cell(addr);
     if (RARELY(c->dead & mask))
         eng_check_life(c, mask, pc);
     eng_record(c, mask, kind, pc);
@@ -129,7 +150,7 @@ void eng_plain(uintptr_t addr, size_t size, int kind, const void *pc)
     for (uintptr_t end = addr + size; addr < end;) {
         unsigned first = addr & 7;
         unsigned count = end - addr < 8 - first ? (unsigned)(end - addr) : 8 - first;
-        plain_cell(addr, ((1u << count) - 1) << first, kind, pc);
+        plain_cell(eng_cell(addr), ((1u << count) - 1) << first, kind, pc);
         addr += count;
     }
 }
@@ -178,10 +199,59 @@ void eng_kill(uintptr_t start, size_t size, enum death death, const void *pc)
     }
 }
 
+// Whether any of it is in a grave.
+static bool graves_in(uintptr_t start, uintptr_t end)
+{
+    for (int i = 0; i < E.grave_count; i++)
+        if (E.graves[i].start < end && start < E.graves[i].end)
+            return true;
+    return false;
+}
+
+// Multiples of 8: the last write to each cell that is there, then its death; all others are born
+// dead from now on.
+static void bury(uintptr_t start, uintptr_t end, enum death death, const void *pc)
+{
+    if (E.grave_count == MAX_GRAVES)
+        model_fail("engine: too much memory has died in one execution");
+    for (int i = 0; i < E.cells_used; i++) {
+        struct cell *c = E.used[i];
+        if (c->key >= start / 8 && c->key < end / 8) {
+            plain_cell(c, 0xff, ACCESS_WRITE, pc);
+            kill_cell(c, 0xff, death, pc);
+        }
+    }
+    uint8_t killer = E.self ? (uint8_t)E.self->id : 0;
+    E.graves[E.grave_count++] = (struct grave){start, end, (uint8_t)death, killer, pc};
+}
+
+// All of it is written for the last time, which races with whoever still uses it, and is dead.
+static void end_life(uintptr_t start, size_t size, enum death death, const void *pc)
+{
+    uintptr_t end = start + size;
+    uintptr_t inner = (start + 7) & ~7ul, inner_end = end & ~7ul;
+    if (inner >= inner_end || graves_in(start, end)) {
+        eng_plain(start, size, ACCESS_WRITE, pc);
+        eng_kill(start, size, death, pc);
+        return;
+    }
+    eng_plain(start, inner - start, ACCESS_WRITE, pc);
+    eng_plain(inner_end, end - inner_end, ACCESS_WRITE, pc);
+    eng_kill(start, inner - start, death, pc);
+    eng_kill(inner_end, end - inner_end, death, pc);
+    bury(inner, inner_end, death, pc);
+}
+
 void eng_revive(uintptr_t start, size_t size)
 {
-    for (uintptr_t at = start & ~7ul; at < start + size; at += 8)
-        forget(eng_cell(at));
+    for (int i = 0; i < E.grave_count; i++)
+        if (E.graves[i].start >= start && E.graves[i].end <= start + size)
+            E.graves[i--] = E.graves[--E.grave_count];
+    if (graves_in(start, start + size))
+        model_fail("engine: a part of what has died is to live again");
+    for (int i = 0; i < E.cells_used; i++)
+        if (E.used[i]->key >= start / 8 && E.used[i]->key * 8 < start + size)
+            forget(E.used[i]);
 }
 
 void eng_enter_frame(uintptr_t sp)
@@ -215,9 +285,8 @@ void eng_leave_frame(void)
 
 void model_dead(const void *start, size_t size)
 {
-    eng_plain((uintptr_t)start, size, ACCESS_WRITE, PC());
     TRACE(PC(), "dead   %s, %zu bytes", eng_place_name((uintptr_t)start), size);
-    eng_kill((uintptr_t)start, size, DEAD_DECLARED, PC());
+    end_life((uintptr_t)start, size, DEAD_DECLARED, PC());
 }
 
 void model_alive(const void *start, size_t size)
@@ -280,8 +349,7 @@ void model_free(void *start)
         model_fail("use after free: block %d is freed twice, at %s", (int)(b - E.blocks),
                    eng_code(PC()));
     TRACE(PC(), "free   block %d", (int)(b - E.blocks));
-    eng_plain((uintptr_t)start, b->size, ACCESS_WRITE, PC());
-    eng_kill((uintptr_t)start, b->size, DEAD_FREED, PC());
+    end_life((uintptr_t)start, b->size, DEAD_FREED, PC());
     b->freed = true;
     b->view = eng_snapshot(E.self);
     E.self->cur[E.self->id]++;
