@@ -136,15 +136,18 @@ static inline oai_task_t *next_task(oai_worker_t *worker)
 // ---- Stealing -----------------------------------------------------------------------------------
 
 enum {
-    WORTH_STEALING = 1500, // ns that a task would have to wait for its own worker
-    SEARCH_TIME = 15000,   // ns that a searcher looks for work
+    WORTH_WAITING = 10000, // ns that a task would have to wait for its own worker
+    WORTH_MOVING = 150,    // ns a dispatch: less than another core takes to get at a task
+    SEARCH_TIME = 25000,   // ns that a searcher looks for work
     SEARCH_PAUSES = 32,    // between two looks
     FIRST_DOZE = 100000,   // ns
     LAST_DOZE = 1000000,
 };
 
-// How long the last task of a queue would wait for its own worker: its length, times how long a
-// dispatch has taken since the last look; while none has been made, the time since then.
+// Whether the last task of a queue would wait long for its own worker: the length of the queue,
+// times how long a dispatch has taken since the last look; while none has been made, the time since
+// then. Tasks that take next to nothing are done sooner where they are, however many wait. The
+// measurements stand in HACKING.md.
 static bool worth_stealing(oai_watch_t *watch, const oai_worker_t *victim, int64_t now)
 {
     size_t length = oai_runq_length(&victim->queue);
@@ -157,8 +160,9 @@ static bool worth_stealing(oai_watch_t *watch, const oai_worker_t *victim, int64
     int64_t time = now - watch->since;
     uint64_t done = dispatches - watch->dispatches;
     if (done == 0)
-        return time > WORTH_STEALING;
-    if ((double)time * (double)length / (double)done > WORTH_STEALING)
+        return time > WORTH_WAITING;
+    double dispatch = (double)time / (double)done;
+    if (dispatch > WORTH_MOVING && dispatch * (double)length > WORTH_WAITING)
         return true;
     *watch = (oai_watch_t){.dispatches = dispatches, .since = now};
     return false;
