@@ -314,6 +314,16 @@ void oai_task_abandon(oai_task_t *task)
         oai_os.free(task->extra);
 }
 
+// Whether a joiner that waits is the caller's to let go. One that cannot be broken has no deadline
+// (oa_join).
+static bool claim_joiner(oai_wait_t *joiner)
+{
+    if (joiner->breakable)
+        return oai_wait_claim(joiner);
+    oai_wait_claim_sole(joiner);
+    return true;
+}
+
 // A joinable task has ended, its ticket is locked. A joiner that waits is let go, and needs nothing
 // of the task any more; else the task stays for whoever joins or detaches it.
 static void end_joinable(oai_task_t *task, uint32_t ticket, oai_worker_t *worker)
@@ -321,7 +331,7 @@ static void end_joinable(oai_task_t *task, uint32_t ticket, oai_worker_t *worker
     oai_wait_t *joiner = task->joiner;
     task->joiner = NULL;
     oai_sync_release(task);
-    if (joiner && oai_wait_claim(joiner)) {
+    if (joiner && claim_joiner(joiner)) {
         free_task(task, worker);
         oai_wait_ready(joiner);
     } else {

@@ -10,7 +10,8 @@
 //
 // The waiter makes a new number, all else clear, by a plain store: nobody else can know it yet. A
 // claim is a compare-exchange on (number, unclaimed): only one can win, and a late one of an
-// earlier wait loses, whatever became of the task. READY and SAVED come in any order; whoever sets
+// earlier wait loses, whatever became of the task. Where nobody else could claim, for the wait has
+// no deadline and is not breakable, it is left out. READY and SAVED come in any order; whoever sets
 // the second of the two queues the task. Before both are set nobody may resume it, after that
 // nobody looks at the wait any more. A claimer that finds SAVED set is the only one left to write
 // the word.
@@ -246,6 +247,13 @@ bool oai_wait_claim(oai_wait_t *wait)
     uint64_t seen = claim(word_of(wait), wait->word, CLAIMED);
     wait->saved = (seen & SAVED) != 0;
     return !(seen & CLAIMED);
+}
+
+void oai_wait_claim_sole(oai_wait_t *wait)
+{
+    // Acquire: the registers, as in claim(). Who is not found saved here is found so in ready.
+    uint64_t seen = atomic_load_explicit(word_of(wait), memory_order_acquire);
+    wait->saved = (seen & SAVED) != 0;
 }
 
 // Lets a thread go that sleeps on this futex: plain, or the host of a task.

@@ -69,6 +69,9 @@ int oai_wait_park(oai_wait_t *wait, int64_t deadline);
 // who lets the waiter go, and then owes it an oai_wait_ready().
 bool oai_wait_claim(oai_wait_t *wait);
 
+// The same for a wait that is not breakable and has no deadline, so that nobody else can claim it.
+void oai_wait_claim_sole(oai_wait_t *wait);
+
 // Lets a claimed waiter go. The object must be unlocked; `wait` is gone afterwards.
 void oai_wait_ready(oai_wait_t *wait);
 
