@@ -404,7 +404,7 @@ void oai_coord_destroy(oa_coord_t *coord)
 static int reserve_stacks(oa_coord_t *coord)
 {
     for (int i = 0; i < coord->workers; i++)
-        if (!oai_worker_can_leave(&coord->worker[i]))
+        if (oai_worker_prepare(&coord->worker[i]) != 0)
             return -ENOMEM;
     return 0;
 }

@@ -135,15 +135,32 @@ bool oai_dormant_ending(const oai_dormant_t *dormant)
            atomic_load_explicit(&dormant->coord->state, memory_order_relaxed) == OAI_CANCELLING;
 }
 
+void oai_dormant_row(oai_dormant_t *dormant, unsigned most)
+{
+    oai_task_number(dormant->call, oai_worker_of(dormant->coord), most);
+}
+
+// Something was done to the call, or by it.
+static __attribute__((noinline)) bool renew(oai_dormant_t *dormant, oai_task_t *call)
+{
+    if (oai_own_any(call))
+        oai_own_end(call); // may wait
+    return oai_task_renew(call) && !oai_dormant_ending(dormant);
+}
+
 bool oai_dormant_next(oai_dormant_t *dormant)
 {
-    if (OAI_UNLIKELY(oai_own_any(dormant->call)))
-        oai_own_end(dormant->call); // may wait
+    oai_task_t *call = dormant->call;
     oai_fpctl_t fp;
     if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
         oai_fpctl_default();
-    bool renewed = oai_task_renew(dormant->call, oai_worker_of(dormant->coord));
-    return renewed && !oai_dormant_ending(dormant);
+    // Relaxed: what is set by others and missed here is left for the next call: a cancel of the
+    // consumer, too, which sets a flag of the call last.
+    uint32_t flags = atomic_load_explicit(&call->flags, memory_order_relaxed);
+    if (OAI_UNLIKELY(flags & OAI_TASK_OF_A_CALL) && !renew(dormant, call))
+        return false;
+    call->id++;
+    return true;
 }
 
 // The call has returned: it is queued again, rests or ends. True: it is not counted any more.
@@ -184,7 +201,7 @@ void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker)
 {
     oai_dormant_t *dormant = task->arg;
     oa_coord_t *coord = dormant->coord;
-    if (OAI_UNLIKELY(!oai_task_renew(task, worker)))
+    if (OAI_UNLIKELY(!oai_task_renew(task)))
         task = replace(task, worker);
     task->stack = NULL;
     task->fresh.fn = dormant->calls;

@@ -159,12 +159,20 @@ void oai_task_finish(oai_task_t *task, oai_worker_t *worker);
 // A task that nobody has been told of is not to be joined.
 void oai_task_disown(oai_task_t *task);
 
+// What a call of a consumer may have and does not leave to the next.
+enum {
+    OAI_TASK_OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED | OAI_TASK_OWN,
+};
+
 // A call of a consumer is over: what its task had of the last call is gone, and its handles are
 // stale. The task may be given another function and run again. False: its generations are used up,
 // the handles are not stale before another has taken its place. That one succeeds to name, stack
 // class and group; NULL: no memory.
-bool oai_task_renew(oai_task_t *task, oai_worker_t *worker);
+bool oai_task_renew(oai_task_t *task);
 oai_task_t *oai_task_succeed(oai_task_t *task, oai_worker_t *worker);
+
+// The ids of the task's next calls are `count` new ones, in order: the first is set.
+void oai_task_number(oai_task_t *task, oai_worker_t *worker, unsigned count);
 
 // The call of a consumer has returned to the loop, or must not begin.
 void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker);
@@ -316,11 +324,11 @@ void oai_worker_run(oai_worker_t *worker);
 oai_task_t *oai_worker_find(oai_worker_t *worker);
 
 // The calling task, which has made itself findable, leaves its worker to others. It returns when
-// it is resumed, perhaps on another worker. oai_worker_can_leave() must have been true.
+// it is resumed, perhaps on another worker. oai_worker_prepare() must have been 0.
 void oai_worker_leave(oai_worker_t *worker, oai_leave_t why);
 
-// Whether there is a stack on which the worker could go on; maps one if need be.
-bool oai_worker_can_leave(oai_worker_t *worker);
+// Makes sure of a stack on which the worker could go on, maps one if need be. 0 or -ENOMEM.
+int oai_worker_prepare(oai_worker_t *worker);
 
 // The worker of a coordinator that the calling thread is, or NULL.
 static inline oai_worker_t *oai_worker_of(const oa_coord_t *coord)

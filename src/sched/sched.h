@@ -109,8 +109,9 @@ oai_wait_t *oai_dormant_wake(oai_dormant_t *dormant);
 bool oai_dormant_dismiss(oai_dormant_t *dormant);
 void oai_dormant_discard(oai_dormant_t *dormant);
 
-// The call's task, between two calls: the next one is another task to the user. False: there shall
-// be no other.
+// The call's task, before a row of so many calls; then between two of them: the next one is another
+// task to the user. False: there shall be no other.
+void oai_dormant_row(oai_dormant_t *dormant, unsigned most);
 bool oai_dormant_next(oai_dormant_t *dormant);
 
 // Whether it was cancelled, or its coordinator is being.

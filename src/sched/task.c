@@ -200,16 +200,19 @@ static __attribute__((noinline)) bool make_options(oai_task_t *task, const oa_sp
     return true;
 }
 
-static uint64_t next_id(oai_worker_t *worker)
+// The first of `count` new ids, few of them.
+static inline uint64_t take_ids(oai_worker_t *worker, unsigned count)
 {
     enum { AT_ONCE = 4096 };
     if (!worker)
-        return oai_coord_ids(1);
-    if (worker->id_next == worker->id_end) {
+        return oai_coord_ids(count);
+    if (worker->id_end - worker->id_next < count) {
         worker->id_next = oai_coord_ids(AT_ONCE);
         worker->id_end = worker->id_next + AT_ONCE;
     }
-    return worker->id_next++;
+    uint64_t first = worker->id_next;
+    worker->id_next += count;
+    return first;
 }
 
 static void free_slot(oai_task_t *task, oai_worker_t *worker)
@@ -233,7 +236,7 @@ static inline void fill_task(oai_task_t *task, oai_worker_t *worker, oa_fn *fn, 
 {
     task->fresh.fn = fn;
     task->stack = NULL;
-    task->id = next_id(worker);
+    task->id = take_ids(worker, 1);
     task->where = where;
     task->group = group;
     task->joiner = NULL;
@@ -361,15 +364,13 @@ void oai_task_disown(oai_task_t *task)
                           memory_order_relaxed);
 }
 
-enum { OF_A_CALL = OAI_TASK_CANCELLED | OAI_TASK_SHIELDED | OAI_TASK_NAMED | OAI_TASK_OWN };
-
 // The flags are the task's own, but for a cancel, which has the ticket locked or, where it is one
 // of the whole consumer, was announced before.
 static __attribute__((noinline)) bool forget(oai_task_t *task, uint32_t flags)
 {
     uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
     uint32_t next = next_ticket(ticket);
-    uint32_t over = next ? OF_A_CALL : OF_A_CALL & ~(uint32_t)OAI_TASK_NAMED;
+    uint32_t over = next ? OAI_TASK_OF_A_CALL : OAI_TASK_OF_A_CALL & ~(uint32_t)OAI_TASK_NAMED;
     // Acquire: pairs with the seq_cst of who cancels: if its flag is cleared here, what it has
     // announced is seen (dormant.c).
     atomic_fetch_and_explicit(&task->flags, ~over, memory_order_acquire);
@@ -378,14 +379,16 @@ static __attribute__((noinline)) bool forget(oai_task_t *task, uint32_t flags)
     return next != 0;
 }
 
-bool oai_task_renew(oai_task_t *task, oai_worker_t *worker)
+bool oai_task_renew(oai_task_t *task)
 {
     // Relaxed: what is set by others and missed here is left for the next call.
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    if (OAI_UNLIKELY(flags & OF_A_CALL) && !forget(task, flags))
-        return false;
-    task->id = next_id(worker);
-    return true;
+    return !(flags & OAI_TASK_OF_A_CALL) || forget(task, flags);
+}
+
+void oai_task_number(oai_task_t *task, oai_worker_t *worker, unsigned count)
+{
+    task->id = take_ids(worker, count);
 }
 
 oai_task_t *oai_task_succeed(oai_task_t *task, oai_worker_t *worker)

@@ -121,7 +121,7 @@ int oai_wait_begin(oai_wait_t *wait, bool breakable)
         return begin_thread(wait, worker);
     if (breakable && cancelled(task))
         return -ECANCELED;
-    return OAI_LIKELY(oai_worker_can_leave(worker)) ? 0 : -ENOMEM;
+    return oai_worker_prepare(worker);
 }
 
 void oai_wait_arm(oai_wait_t *wait)

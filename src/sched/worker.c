@@ -452,10 +452,10 @@ void oai_worker_run(oai_worker_t *worker)
     }
 }
 
-bool oai_worker_can_leave(oai_worker_t *worker)
+int oai_worker_prepare(oai_worker_t *worker)
 {
     (void)worker; // the loop has its stack
-    return true;
+    return 0;
 }
 
 // The loop takes the next task itself.
@@ -544,15 +544,18 @@ void oai_worker_run(oai_worker_t *worker)
     oai_switch_enter(&worker->native, NULL, worker->stack, loop, NULL);
 }
 
-bool oai_worker_can_leave(oai_worker_t *worker)
+static __attribute__((noinline)) int prepare_slow(oai_worker_t *worker)
 {
-    if (OAI_LIKELY(oai_stack_ready(&worker->stacks)))
-        return true;
     oai_stack_t *stack = oai_stack_get(&worker->stacks, worker->coord->stack_class);
     if (!stack)
-        return false;
+        return -ENOMEM;
     oai_stack_put(&worker->stacks, stack);
-    return true;
+    return 0;
+}
+
+int oai_worker_prepare(oai_worker_t *worker)
+{
+    return OAI_LIKELY(oai_stack_ready(&worker->stacks)) ? 0 : prepare_slow(worker);
 }
 
 // The task to go on with, if there is one; *alone: there is none.
@@ -618,6 +621,6 @@ void oa_yield(void)
     oai_worker_t *worker = oai_self();
     if (!worker || !worker->current)
         oai_os.yield();
-    else if (oai_worker_can_leave(worker))
+    else if (oai_worker_prepare(worker) == 0)
         oai_worker_leave(worker, OAI_LEAVE_YIELD);
 }

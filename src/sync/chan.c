@@ -36,7 +36,7 @@ oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
 }
 
 // Under the lock: the queue takes one more, a sliding one in place of its oldest.
-static inline int push(oa_chan_t *ch, const void *elem)
+static inline __attribute__((always_inline)) int push(oa_chan_t *ch, const void *elem)
 {
     int err = oai_fifo_push(&ch->queue, elem);
     if (OAI_LIKELY(err != -EAGAIN || !ch->sliding))
@@ -46,7 +46,8 @@ static inline int push(oa_chan_t *ch, const void *elem)
 }
 
 // Under the lock: sends if that needs no wait. *wake: who is to be made ready afterwards.
-static inline int try_send(oa_chan_t *ch, void *elem, oai_wait_t **wake)
+static inline __attribute__((always_inline)) int try_send(oa_chan_t *ch, void *elem,
+                                                          oai_wait_t **wake)
 {
     if (ch->closed)
         return -EPIPE;
@@ -63,7 +64,8 @@ static inline int try_send(oa_chan_t *ch, void *elem, oai_wait_t **wake)
 }
 
 // Under the lock: receives if that needs no wait. *wake as above.
-static inline int try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
+static inline __attribute__((always_inline)) int try_recv(oa_chan_t *ch, void *elem,
+                                                          oai_wait_t **wake)
 {
     if (ch->queue.count) {
         oai_fifo_pop(&ch->queue, elem);
@@ -82,12 +84,9 @@ static inline int try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
     return 0;
 }
 
-unsigned oai_chan_take_some(oa_chan_t *ch, unsigned char *elems, size_t stride, unsigned most,
-                            oai_list_t *senders)
+size_t oai_chan_take_some(oa_chan_t *ch, char *elems, size_t most, oai_list_t *senders)
 {
-    unsigned taken = 0;
-    while (taken < most && ch->queue.count)
-        oai_fifo_pop(&ch->queue, elems + taken++ * stride);
+    size_t taken = oai_fifo_pop_some(&ch->queue, elems, most);
     // Those that wait have room now; on a rendezvous it is here.
     oai_wait_t *sender;
     while ((ch->queue.count < ch->queue.capacity || taken < most) &&
@@ -95,7 +94,7 @@ unsigned oai_chan_take_some(oa_chan_t *ch, unsigned char *elems, size_t stride, 
         if (ch->queue.count < ch->queue.capacity)
             oai_fifo_push(&ch->queue, sender->data);
         else
-            oai_fifo_copy(elems + taken++ * stride, sender->data, ch->queue.elem_size);
+            oai_fifo_copy(elems + taken++ * ch->queue.elem_size, sender->data, ch->queue.elem_size);
         oai_list_append(senders, &sender->link);
     }
     return taken;
@@ -103,21 +102,23 @@ unsigned oai_chan_take_some(oa_chan_t *ch, unsigned char *elems, size_t stride, 
 
 typedef int try_fn(oa_chan_t *ch, void *elem, oai_wait_t **wake);
 
-static int once(oa_chan_t *ch, void *elem, try_fn *try)
+// Those that are given a `try` are inlined, so that it is no indirect call and no frame more stands
+// between the user and the switch.
+#define INLINED static inline __attribute__((always_inline))
+
+INLINED int once(oa_chan_t *ch, void *elem, try_fn *try)
 {
     oai_wait_t *wake = NULL;
     oai_lock(&ch->lock);
     int err = try(ch, elem, &wake);
     oai_unlock(&ch->lock);
-    if (wake)
+    if (OAI_UNLIKELY(wake))
         oai_wait_ready(wake);
     return err;
 }
 
-// Tries, and waits in `list` while that needs a wait. Inlined, so that `try` is no indirect call
-// and no frame more stands between the user and the switch.
-static inline __attribute__((always_inline)) int transfer(oa_chan_t *ch, void *elem, try_fn *try,
-                                                          oai_waiters_t *list, int64_t deadline)
+// Tries, and waits in `list` while that needs a wait.
+INLINED int transfer(oa_chan_t *ch, void *elem, try_fn *try, oai_waiters_t *list, int64_t deadline)
 {
     oai_wait_t wait;
     oai_wait_t *wake = NULL;
@@ -153,32 +154,67 @@ static bool sendable(oa_chan_t *ch, const void *elem)
     return ch && (elem || ch->queue.elem_size == 0);
 }
 
+static __attribute__((noinline)) int send_waiting(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    return transfer(ch, elem, try_send, &ch->senders, deadline);
+}
+
+static __attribute__((noinline)) int recv_waiting(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    return transfer(ch, elem, try_recv, &ch->receivers, deadline);
+}
+
+// With a queue most find room there, or an element. They have a way of their own: the lock's
+// exchange waits until every store before it is in the cache, and a dozen prepare a wait.
+static __attribute__((noinline)) int send_queued(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    int err = OAI_UNLIKELY(oai_wait_cancelled()) ? -ECANCELED : once(ch, elem, try_send);
+    return err == -EAGAIN ? send_waiting(ch, elem, deadline) : err;
+}
+
+static __attribute__((noinline)) int recv_queued(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    int err = OAI_UNLIKELY(oai_wait_cancelled()) ? -ECANCELED : once(ch, elem, try_recv);
+    return err == -EAGAIN ? recv_waiting(ch, elem, deadline) : err;
+}
+
+static inline int send_until(oa_chan_t *ch, const void *given, int64_t deadline)
+{
+    if (!sendable(ch, given))
+        return -EINVAL;
+    void *elem = (void *)(uintptr_t)given;
+    if (ch->queue.capacity == 0)
+        return send_waiting(ch, elem, deadline);
+    return send_queued(ch, elem, deadline);
+}
+
+static inline int recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    if (!ch)
+        return -EINVAL;
+    if (ch->queue.capacity == 0)
+        return recv_waiting(ch, elem, deadline);
+    return recv_queued(ch, elem, deadline);
+}
+
 int oa_chan_send(oa_chan_t *ch, const void *elem)
 {
-    if (!sendable(ch, elem))
-        return -EINVAL;
-    return transfer(ch, (void *)(uintptr_t)elem, try_send, &ch->senders, OA_FOREVER);
+    return send_until(ch, elem, OA_FOREVER);
 }
 
 int oa_chan_send_until(oa_chan_t *ch, const void *elem, int64_t deadline)
 {
-    if (!sendable(ch, elem))
-        return -EINVAL;
-    return transfer(ch, (void *)(uintptr_t)elem, try_send, &ch->senders, deadline);
+    return send_until(ch, elem, deadline);
 }
 
 int oa_chan_recv(oa_chan_t *ch, void *elem)
 {
-    if (!ch)
-        return -EINVAL;
-    return transfer(ch, elem, try_recv, &ch->receivers, OA_FOREVER);
+    return recv_until(ch, elem, OA_FOREVER);
 }
 
 int oa_chan_recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    if (!ch)
-        return -EINVAL;
-    return transfer(ch, elem, try_recv, &ch->receivers, deadline);
+    return recv_until(ch, elem, deadline);
 }
 
 int oa_chan_put(oa_chan_t *ch, const void *elem)

@@ -25,11 +25,10 @@ struct oa_chan {
     oai_consumer_t *resting;  // the same while it waits for an element, else NULL
 };
 
-// Under the lock: takes up to `most` elements into places `stride` bytes apart; appends the waits
-// of those to `senders` whose elements got in, to be made ready when the lock is released. Returns
-// how many; 0: there are none.
-unsigned oai_chan_take_some(oa_chan_t *ch, unsigned char *elems, size_t stride, unsigned most,
-                            oai_list_t *senders);
+// Under the lock: takes up to `most` elements, one behind the other; appends the waits of those to
+// `senders` whose elements got in, to be made ready when the lock is released. Returns how many; 0:
+// there are none.
+size_t oai_chan_take_some(oa_chan_t *ch, char *elems, size_t most, oai_list_t *senders);
 
 // Under the lock: hands the element to the consumer, which rests; what is to be made ready when the
 // lock is released. NULL: it can take nothing any more.

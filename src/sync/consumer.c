@@ -20,23 +20,24 @@
 #include "sync/channel.h"
 
 enum {
-    IN_A_ROW = 64,  // calls before other tasks have their turn
+    IN_A_ROW = 128, // calls before other tasks have their turn
     AT_ONCE = 16,   // elements taken under one lock, those larger than LARGE one by one
     LARGE = 64,     // bytes
-    ALIGNMENT = 16, // of an element's copy, as malloc's
 };
 
 struct oai_consumer {
     oai_dormant_t dormant; // first
     oa_fn *fn;             // constant, as the next two
-    size_t stride;         // bytes from one element to the next
-    unsigned at_once;
-    // Elements next .. taken are to be called: the task's own, or whose who finds it at rest.
-    unsigned next, taken;
+    size_t at_once;
+    // The elements to be called, and how many they are: the task's own, or whose who finds it at
+    // rest.
+    char *next;
+    size_t left;
     oai_lock_t lock; // guards `ch`
     oa_chan_t *ch;   // NULL: let go of
     bool over;       // under the channel's lock: nobody but its end touches it any more
-    _Alignas(ALIGNMENT) unsigned char elems[];
+    // One behind the other: aligned as a type of that size can ask.
+    _Alignas(16) char elems[];
 };
 
 static oai_consumer_t *consumer_of(oai_dormant_t *dormant)
@@ -51,10 +52,9 @@ static int load(oai_consumer_t *consumer, oai_list_t *senders)
     oa_chan_t *ch = consumer->ch;
     if (oai_dormant_ending(&consumer->dormant))
         return -ECANCELED;
-    consumer->next = 0;
-    consumer->taken =
-        oai_chan_take_some(ch, consumer->elems, consumer->stride, consumer->at_once, senders);
-    if (consumer->taken)
+    consumer->next = consumer->elems;
+    consumer->left = oai_chan_take_some(ch, consumer->elems, consumer->at_once, senders);
+    if (consumer->left)
         return 0;
     return ch->closed ? -EPIPE : -EAGAIN;
 }
@@ -73,10 +73,14 @@ static bool take_more(oai_consumer_t *consumer)
 static void calls(void *arg)
 {
     oai_consumer_t *consumer = arg;
-    for (int left = IN_A_ROW; left > 0; left--) {
-        if (consumer->next == consumer->taken && !take_more(consumer))
+    oai_dormant_row(&consumer->dormant, IN_A_ROW);
+    for (int i = 0; i < IN_A_ROW; i++) {
+        if (consumer->left == 0 && !take_more(consumer))
             return;
-        consumer->fn(consumer->elems + consumer->next++ * consumer->stride);
+        char *elem = consumer->next;
+        consumer->next += consumer->ch->queue.elem_size;
+        consumer->left--;
+        consumer->fn(elem);
         if (!oai_dormant_next(&consumer->dormant))
             return;
     }
@@ -91,7 +95,7 @@ oai_rest_t oai_consumer_rest(oai_dormant_t *dormant)
     oai_lock(&ch->lock);
     if (oai_dormant_ending(dormant))
         err = -ECANCELED;
-    else if (consumer->next == consumer->taken)
+    else if (consumer->left == 0)
         err = load(consumer, &senders);
     ch->resting = err == -EAGAIN ? consumer : NULL;
     consumer->over = err == -EPIPE || err == -ECANCELED;
@@ -104,8 +108,8 @@ oai_rest_t oai_consumer_rest(oai_dormant_t *dormant)
 
 oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem)
 {
-    consumer->next = 0;
-    consumer->taken = 1;
+    consumer->next = consumer->elems;
+    consumer->left = 1;
     oai_fifo_copy(consumer->elems, elem, consumer->ch->queue.elem_size);
     oai_wait_t *wait = oai_dormant_wake(&consumer->dormant); // it tells TSan of all before it
     if (wait)
@@ -180,29 +184,24 @@ static void detach(oa_chan_t *ch)
     oai_unlock(&ch->lock);
 }
 
-// How many elements to take at once, and how far apart. False: no memory has such elements.
-static bool room(const oa_chan_t *ch, size_t *stride, size_t *at_once)
+// How many elements to take at once.
+static size_t at_once(const oa_chan_t *ch)
 {
-    if (__builtin_add_overflow(ch->queue.elem_size, ALIGNMENT - 1, stride) ||
-        *stride > SIZE_MAX / 2)
-        return false;
-    *stride &= ~(size_t)(ALIGNMENT - 1);
-    *at_once = *stride <= LARGE ? AT_ONCE : 1;
-    if (ch->queue.capacity < *at_once)
-        *at_once = ch->queue.capacity ? ch->queue.capacity : 1;
-    return true;
+    size_t most = ch->queue.elem_size <= LARGE ? AT_ONCE : 1;
+    if (ch->queue.capacity < most)
+        most = ch->queue.capacity ? ch->queue.capacity : 1;
+    return most;
 }
 
 static int consume(oa_chan_t *ch, const oa_spec_t *spec)
 {
-    size_t stride, at_once;
-    if (!room(ch, &stride, &at_once))
+    size_t most = at_once(ch), bytes = most * ch->queue.elem_size; // no overflow: most <= 16, or 1
+    if (__builtin_add_overflow(bytes, sizeof(oai_consumer_t), &bytes))
         return -ENOMEM;
-    oai_consumer_t *consumer = oai_os.alloc(sizeof *consumer + at_once * stride);
+    oai_consumer_t *consumer = oai_os.alloc(bytes);
     if (!consumer)
         return -ENOMEM;
-    *consumer =
-        (oai_consumer_t){.fn = spec->fn, .ch = ch, .stride = stride, .at_once = (unsigned)at_once};
+    *consumer = (oai_consumer_t){.fn = spec->fn, .ch = ch, .at_once = most};
     int err = attach(ch, consumer);
     if (err == 0) {
         err = oai_dormant_create(&consumer->dormant, spec, calls);

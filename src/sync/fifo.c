@@ -28,14 +28,18 @@ int oai_fifo_init(oai_fifo_t *fifo, size_t elem_size, size_t capacity)
         return -EINVAL;
     if (unbounded(fifo) || bytes == 0)
         return 0;
-    fifo->ring = oai_os.alloc(bytes);
-    return fifo->ring ? 0 : -ENOMEM;
+    char *ring = oai_os.alloc(bytes);
+    if (!ring)
+        return -ENOMEM;
+    fifo->ring.begin = fifo->ring.in = fifo->ring.out = ring;
+    fifo->ring.end = ring + bytes;
+    return 0;
 }
 
 void oai_fifo_destroy(oai_fifo_t *fifo)
 {
     if (!unbounded(fifo)) {
-        oai_os.free(fifo->ring);
+        oai_os.free(fifo->ring.begin);
         return;
     }
     oai_os.free(fifo->chain.spare);
@@ -89,7 +93,7 @@ static void shrink(oai_fifo_t *fifo)
         oai_os.free(segment);
     else
         fifo->chain.spare = segment;
-    fifo->first = 0;
+    fifo->chain.first = 0;
 }
 
 void oai_fifo_pop_other(oai_fifo_t *fifo, void *elem)
@@ -98,9 +102,36 @@ void oai_fifo_pop_other(oai_fifo_t *fifo, void *elem)
     if (fifo->elem_size == 0)
         return;
     if (elem)
-        oai_fifo_copy(elem, fifo->chain.head->elements + fifo->first * fifo->elem_size,
+        oai_fifo_copy(elem, fifo->chain.head->elements + fifo->chain.first * fifo->elem_size,
                       fifo->elem_size);
-    fifo->first++;
-    if (fifo->first == SEGMENT_ELEMENTS || fifo->count == 0)
+    fifo->chain.first++;
+    if (fifo->chain.first == SEGMENT_ELEMENTS || fifo->count == 0)
         shrink(fifo);
+}
+
+// Moves the oldest elements of a ring, so many bytes, none of which stand behind its seam.
+static void move_run(oai_fifo_t *fifo, char *to, size_t bytes)
+{
+    memcpy(to, fifo->ring.out, bytes);
+    fifo->ring.out += bytes;
+    if (fifo->ring.out == fifo->ring.end)
+        fifo->ring.out = fifo->ring.begin;
+}
+
+size_t oai_fifo_pop_some(oai_fifo_t *fifo, char *to, size_t most)
+{
+    size_t count = fifo->count < most ? fifo->count : most;
+    if (oai_fifo_ring(fifo)) {
+        size_t bytes = count * fifo->elem_size;
+        size_t run = (size_t)(fifo->ring.end - fifo->ring.out);
+        run = bytes < run ? bytes : run;
+        move_run(fifo, to, run);
+        if (bytes > run)
+            move_run(fifo, to + run, bytes - run);
+        fifo->count -= count;
+    } else {
+        for (size_t i = 0; i < count; i++)
+            oai_fifo_pop_other(fifo, to + i * fifo->elem_size);
+    }
+    return count;
 }

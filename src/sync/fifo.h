@@ -21,12 +21,15 @@ typedef struct oai_fifo {
     size_t elem_size;
     size_t count;
     size_t capacity; // SIZE_MAX: unbounded
-    size_t first;    // index of the oldest element in the ring or the first segment
     union {
-        char *ring;
+        struct {
+            char *begin, *end; // constant
+            char *in, *out;    // the places of the next and of the oldest element
+        } ring;
         struct {
             oai_segment_t *head, *tail, *spare;
-            size_t tail_used; // elements ever put into the last segment
+            uint32_t first;     // index of the oldest element in the first segment
+            uint32_t tail_used; // elements ever put into the last segment
         } chain;
     };
 } oai_fifo_t;
@@ -48,6 +51,10 @@ static inline void oai_fifo_copy(void *to, const void *from, size_t size)
 int oai_fifo_push_other(oai_fifo_t *fifo, const void *elem);
 void oai_fifo_pop_other(oai_fifo_t *fifo, void *elem);
 
+// Moves up to `most` of the oldest elements to `to`, one behind the other. How many: 0 when there
+// are none.
+size_t oai_fifo_pop_some(oai_fifo_t *fifo, char *to, size_t most);
+
 // Whether the elements stand in a ring.
 static inline bool oai_fifo_ring(const oai_fifo_t *fifo)
 {
@@ -61,9 +68,10 @@ static inline int oai_fifo_push(oai_fifo_t *fifo, const void *elem)
         return -EAGAIN;
     if (OAI_UNLIKELY(!oai_fifo_ring(fifo)))
         return oai_fifo_push_other(fifo, elem);
-    size_t left = fifo->capacity - fifo->first;
-    size_t index = fifo->count < left ? fifo->first + fifo->count : fifo->count - left;
-    oai_fifo_copy(fifo->ring + index * fifo->elem_size, elem, fifo->elem_size);
+    char *in = fifo->ring.in;
+    oai_fifo_copy(in, elem, fifo->elem_size);
+    in += fifo->elem_size;
+    fifo->ring.in = in == fifo->ring.end ? fifo->ring.begin : in;
     fifo->count++;
     return 0;
 }
@@ -75,11 +83,12 @@ static inline void oai_fifo_pop(oai_fifo_t *fifo, void *elem)
         oai_fifo_pop_other(fifo, elem);
         return;
     }
+    char *out = fifo->ring.out;
     if (elem)
-        oai_fifo_copy(elem, fifo->ring + fifo->first * fifo->elem_size, fifo->elem_size);
+        oai_fifo_copy(elem, out, fifo->elem_size);
+    out += fifo->elem_size;
+    fifo->ring.out = out == fifo->ring.end ? fifo->ring.begin : out;
     fifo->count--;
-    if (++fifo->first == fifo->capacity)
-        fifo->first = 0;
 }
 
 #endif

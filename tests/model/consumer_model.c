@@ -116,10 +116,10 @@ void oai_own_end(oai_task_t *task)
     (void)task;
 }
 
-bool oai_worker_can_leave(oai_worker_t *worker)
+int oai_worker_prepare(oai_worker_t *worker)
 {
     (void)worker;
-    return true;
+    return 0;
 }
 
 void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
@@ -327,7 +327,7 @@ static void account(bool may_drop)
 
 // ---- Sent and closed ----------------------------------------------------------------------------
 
-static int two = 2, three = 3;
+static int one = 1, two = 2, three = 3;
 static int other; // the thread that is to be joined
 
 static void sends_and_closes(void *times)
@@ -371,6 +371,18 @@ static void bounded(void)
 static void unbounded(void)
 {
     start_sent(OA_UNBOUNDED, &two);
+}
+
+// It finds the channel full, the seam of the ring between the two elements.
+static void found_full(void)
+{
+    reset(nothing, 1);
+    make(2);
+    model_assert(oa_chan_put(ch, &one) == 0 && oa_chan_take(ch, NULL) == 0);
+    puts_two(NULL);
+    consume(eat);
+    model_thread("sender", sends_and_closes, &one);
+    model_thread("joiner", joins_and_frees, NULL);
 }
 
 // Who is told by the group frees.
@@ -454,6 +466,7 @@ static void within(void)
 MODEL(rendezvous, rendezvous, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(bounded, bounded, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(unbounded, unbounded, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
+MODEL(found_full, found_full, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(by_group, by_group, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(two_senders, two_senders, three_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(within, within, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);

@@ -196,14 +196,14 @@ oai_seat_t *oai_seat_here(void)
 
 // ---- Leaving and coming back --------------------------------------------------------------------
 
-bool oai_worker_can_leave(oai_worker_t *worker)
+int oai_worker_prepare(oai_worker_t *worker)
 {
     (void)worker;
     int *refused = &refusals[model_self()];
     if (*refused == stub_refusals || model_choose(2) == 0)
-        return true;
+        return 0;
     ++*refused;
-    return false;
+    return -ENOMEM;
 }
 
 static void next_stack(void *task)

@@ -175,10 +175,10 @@ void oai_worker_run(oai_worker_t *worker)
     model_block();
 }
 
-bool oai_worker_can_leave(oai_worker_t *worker)
+int oai_worker_prepare(oai_worker_t *worker)
 {
     (void)worker;
-    return true;
+    return 0;
 }
 
 void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
