@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// last_touch.c - who has been let go may overwrite the object at once: mutex, semaphore, latch,
-// barrier, group and join, let go by a task of another coordinator, by one on another worker, and
-// by a plain thread. An argument gives the number of rounds, which are then all made.
+// last_touch.c - who has been let go may overwrite or free the object at once: mutex, semaphore,
+// latch, barrier, group, join and channels used once, let go by a task of another coordinator, by
+// one on another worker, and by a plain thread. An argument gives the number of rounds, which are
+// then all made.
 // ctest: timeout=60
 #include "stress/support.h"
 
@@ -68,6 +69,24 @@ static void meet_until(void *object)
     int err = oa_barrier_wait_until(object, oa_after(20 * OA_MICROSECOND));
     CHECK(err == 0 || err == 1 || err == -ETIMEDOUT);
     atomic_store(&met, true);
+}
+
+static void send(void *object)
+{
+    int element = 1;
+    CHECK_EQ(oa_chan_send(object, &element), 0);
+}
+
+static void receive(void *object)
+{
+    int element;
+    CHECK_EQ(oa_chan_recv(object, &element), 0);
+    CHECK_EQ(element, 2);
+}
+
+static void close_it(void *object)
+{
+    CHECK_EQ(oa_chan_close(object), 0);
 }
 
 // Ends the task of this handle by a drop in the calling thread.
@@ -162,6 +181,46 @@ static void barrier_broken_round(uint64_t *random)
         relax(&spins);
 }
 
+static oa_chan_t *channel(size_t capacity)
+{
+    oa_chan_t *ch = oa_chan_make(sizeof(int), .capacity = capacity);
+    CHECK(ch);
+    return ch;
+}
+
+static void chan_recv_round(uint64_t *random)
+{
+    oa_chan_t *ch = channel(*random % 2);
+    int element = 0;
+    act = send;
+    atomic_store(&box, ch);
+    dawdle(random);
+    CHECK_EQ(oa_chan_recv(ch, &element), 0);
+    CHECK_EQ(element, 1);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
+static void chan_send_round(uint64_t *random)
+{
+    oa_chan_t *ch = channel(0);
+    int element = 2;
+    act = receive;
+    atomic_store(&box, ch);
+    dawdle(random);
+    CHECK_EQ(oa_chan_send(ch, &element), 0);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
+static void chan_close_round(uint64_t *random)
+{
+    oa_chan_t *ch = channel(*random % 2);
+    act = close_it;
+    atomic_store(&box, ch);
+    dawdle(random);
+    CHECK_EQ(oa_chan_recv(ch, NULL), -EPIPE);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
 static void group_dropped_round(uint64_t *random)
 {
     oa_group_t group = OA_GROUP_INIT;
@@ -218,9 +277,9 @@ static bool enough(int64_t round, int64_t deadline)
 static void waiter(void *arg)
 {
     static void (*const all[])(uint64_t *) = {
-        mutex_round,          sem_round,           latch_round,       barrier_round,
-        barrier_broken_round, group_dropped_round, group_ended_round, join_dropped_round,
-        join_ended_round,
+        mutex_round,          sem_round,         latch_round,        barrier_round,
+        barrier_broken_round, chan_recv_round,   chan_send_round,    chan_close_round,
+        group_dropped_round,  group_ended_round, join_dropped_round, join_ended_round,
     };
     uint64_t random = (uintptr_t)arg;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
