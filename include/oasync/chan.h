@@ -109,7 +109,8 @@ int oa_chan_take(oa_chan_t *ch, void *elem);
 #endif
 
 // Has the function spec->fn called for each element of the channel, with a pointer to the
-// consumer's own copy of it, good until the function returns. One call happens before the next.
+// consumer's own copy of it, good until the function returns and aligned as a type of that size may
+// ask, up to 16 bytes. One call happens before the next.
 // Each call is a task: it may wait, and has its own context, temp memory and cancel;
 // oa_context()->user_ptr starts as spec->arg. A consumer that has nothing to call holds no stack
 // and keeps no runtime alive. It is over when the channel is closed and it has called for all that

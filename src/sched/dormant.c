@@ -137,10 +137,14 @@ bool oai_dormant_ending(const oai_dormant_t *dormant)
 
 void oai_dormant_row(oai_dormant_t *dormant, unsigned most)
 {
-    oai_task_number(dormant->call, oai_worker_of(dormant->coord), most);
+    oai_task_t *call = dormant->call;
+    // Relaxed: the flag is the task's own. A worn call that could not be replaced keeps its number
+    // with its name.
+    if (OAI_LIKELY(!(atomic_load_explicit(&call->flags, memory_order_relaxed) & OAI_TASK_NAMED)))
+        oai_task_number(call, oai_worker_of(dormant->coord), most);
 }
 
-// Something was done to the call, or by it.
+// Something was done to the call, or by it, or its coordinator is being cancelled.
 static __attribute__((noinline)) bool renew(oai_dormant_t *dormant, oai_task_t *call)
 {
     if (oai_own_any(call))
@@ -151,14 +155,16 @@ static __attribute__((noinline)) bool renew(oai_dormant_t *dormant, oai_task_t *
 bool oai_dormant_next(oai_dormant_t *dormant)
 {
     oai_task_t *call = dormant->call;
+    // Relaxed, both: what is set by others and missed here is left for the next call: a cancel of
+    // the consumer, too, which sets a flag of the call last.
+    uint32_t flags = atomic_load_explicit(&call->flags, memory_order_relaxed);
+    int state = atomic_load_explicit(&dormant->coord->state, memory_order_relaxed);
+    bool touched = (flags & OAI_TASK_OF_A_CALL) || state == OAI_CANCELLING;
+    if (OAI_UNLIKELY(touched) && !renew(dormant, call))
+        return false;
     oai_fpctl_t fp;
     if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
         oai_fpctl_default();
-    // Relaxed: what is set by others and missed here is left for the next call: a cancel of the
-    // consumer, too, which sets a flag of the call last.
-    uint32_t flags = atomic_load_explicit(&call->flags, memory_order_relaxed);
-    if (OAI_UNLIKELY(flags & OAI_TASK_OF_A_CALL) && !renew(dormant, call))
-        return false;
     call->id++;
     return true;
 }

@@ -28,6 +28,7 @@ enum {
 struct oai_consumer {
     oai_dormant_t dormant; // first
     oa_fn *fn;             // constant, as the next two
+    size_t elem_size;      // the channel's: that stands beside what senders write
     size_t at_once;
     // The elements to be called, and how many they are: the task's own, or whose who finds it at
     // rest.
@@ -78,7 +79,7 @@ static void calls(void *arg)
         if (consumer->left == 0 && !take_more(consumer))
             return;
         char *elem = consumer->next;
-        consumer->next += consumer->ch->queue.elem_size;
+        consumer->next += consumer->elem_size;
         consumer->left--;
         consumer->fn(elem);
         if (!oai_dormant_next(&consumer->dormant))
@@ -110,7 +111,7 @@ oai_wait_t *oai_consumer_offer(oai_consumer_t *consumer, const void *elem)
 {
     consumer->next = consumer->elems;
     consumer->left = 1;
-    oai_fifo_copy(consumer->elems, elem, consumer->ch->queue.elem_size);
+    oai_fifo_copy(consumer->elems, elem, consumer->elem_size);
     oai_wait_t *wait = oai_dormant_wake(&consumer->dormant); // it tells TSan of all before it
     if (wait)
         consumer->ch->resting = NULL;
@@ -195,13 +196,14 @@ static size_t at_once(const oa_chan_t *ch)
 
 static int consume(oa_chan_t *ch, const oa_spec_t *spec)
 {
-    size_t most = at_once(ch), bytes = most * ch->queue.elem_size; // no overflow: most <= 16, or 1
+    size_t elem_size = ch->queue.elem_size, most = at_once(ch);
+    size_t bytes = most * elem_size; // no overflow: small ones, or one
     if (__builtin_add_overflow(bytes, sizeof(oai_consumer_t), &bytes))
         return -ENOMEM;
     oai_consumer_t *consumer = oai_os.alloc(bytes);
     if (!consumer)
         return -ENOMEM;
-    *consumer = (oai_consumer_t){.fn = spec->fn, .ch = ch, .at_once = most};
+    *consumer = (oai_consumer_t){.fn = spec->fn, .elem_size = elem_size, .at_once = most, .ch = ch};
     int err = attach(ch, consumer);
     if (err == 0) {
         err = oai_dormant_create(&consumer->dormant, spec, calls);

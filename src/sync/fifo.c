@@ -121,6 +121,8 @@ static void move_run(oai_fifo_t *fifo, char *to, size_t bytes)
 size_t oai_fifo_pop_some(oai_fifo_t *fifo, char *to, size_t most)
 {
     size_t count = fifo->count < most ? fifo->count : most;
+    if (count == 0) // a rendezvous has no ring
+        return 0;
     if (oai_fifo_ring(fifo)) {
         size_t bytes = count * fifo->elem_size;
         size_t run = (size_t)(fifo->ring.end - fifo->ring.out);

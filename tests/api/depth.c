@@ -90,9 +90,45 @@ static void consumed(void *arg)
     CHECK_EQ(oa_chan_free(ch), 0);
 }
 
+// What a call's local values are destroyed with is the call's mode, and left to nobody either.
+static oa_local_t key;
+
+static void check_and_leave(void *value)
+{
+    (void)value;
+    CHECK_EQ(rounding(), DOWNWARD);
+    set_rounding(UPWARD);
+}
+
+static void leave_value(void *elem)
+{
+    CHECK_EQ(rounding(), NEAREST);
+    CHECK_EQ(oa_local_set(key, elem), 0);
+    set_rounding(DOWNWARD);
+    calls++;
+}
+
+static void consumed_with_locals(void *arg)
+{
+    (void)arg;
+    oa_chan_t *ch = oa_chan_make(sizeof(int), .capacity = 4);
+    oa_task_t *task;
+    calls = 0;
+    CHECK_EQ(oa_local_create(&key, check_and_leave), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(oa_chan_send(ch, &i), 0);
+    CHECK_EQ(oa_chan_consume(ch, leave_value, NULL, .task = &task, .coord = coord), 0);
+    CHECK_EQ(oa_chan_close(ch), 0);
+    CHECK_EQ(oa_join(task), 0);
+    CHECK_EQ(calls, 3);
+    CHECK_EQ(oa_chan_free(ch), 0);
+    CHECK_EQ(oa_local_delete(key), 0);
+}
+
 int main(void)
 {
     everywhere(many);
+    everywhere(consumed_with_locals);
     everywhere(consumed);
     return 0;
 }

@@ -74,8 +74,8 @@ ln -s tree link-to-tree
 ln -s tree/a/text link-to-file
 mkfifo tree/b/fifo
 # A line longer than any buffer, and more lines than fit in one.
-awk 'BEGIN { for (i = 0; i < 200000; i++) printf "abcdefgh"; print "foo"; print "after foo" }' >tree/b/long
-awk 'BEGIN { for (i = 0; i < 60000; i++) print "line", i, (i % 7 ? "bar" : "foo") }' >tree/b/many
+awk 'BEGIN { for (i = 0; i < 100000; i++) printf "abcdefgh"; print "foo"; print "after foo" }' >tree/b/long
+awk 'BEGIN { for (i = 0; i < 30000; i++) print "line", i, (i % 7 ? "bar" : "foo") }' >tree/b/many
 
 for options in "" -c -l -n -i "-c -i" "-l -i" "-n -i" "-c -l" "-c -n" "-l -n"; do
     same $options foo tree
