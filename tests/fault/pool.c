@@ -65,6 +65,8 @@ static int threads(void)
 static int (*real_futex_wait)(const _Atomic uint32_t *, uint32_t, int64_t);
 static atomic_int napping; // for five seconds and more
 
+static _Atomic int64_t longest; // of them
+
 // Then such a nap is over at once.
 static atomic_bool hurry;
 
@@ -82,6 +84,8 @@ static int quick_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int
     if (left < 5 * OA_SECOND)
         return real_futex_wait(word, expected, deadline);
     CHECK(left <= 10 * OA_SECOND);
+    if (left > atomic_load(&longest))
+        atomic_store(&longest, left);
     atomic_fetch_add(&napping, 1);
     int err = nap(word, expected);
     atomic_fetch_sub(&napping, 1);
@@ -117,6 +121,7 @@ static void retirement(void)
         UNTIL(threads() <= before + 1); // all but the last are joined, and that one ends
         UNTIL(threads() == before);
     }
+    CHECK(atomic_load(&longest) > 8 * OA_SECOND); // ten, less what passed on the way to the nap
     burst(1);
     CHECK_EQ(oa_wait(coord), 0);
     oai_os.futex_wait = real_futex_wait;
