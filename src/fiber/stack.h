@@ -197,6 +197,9 @@ bool oai_stack_pool_find(oai_stack_pool_t *pool, const void *addr, char **low, c
 
 bool oai_stack_canary_intact(const oai_stack_t *stack);
 
+// Makes the canary of a stack whole again. Nothing of what may have run into it is left.
+void oai_stack_canary_renew(oai_stack_t *stack);
+
 // False when a stack without a guard has been overrun. True for guarded ones.
 static inline bool oai_stack_canary_ok(const oai_stack_t *stack)
 {

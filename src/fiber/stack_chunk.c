@@ -188,6 +188,11 @@ bool oai_stack_canary_intact(const oai_stack_t *stack)
     return any == 0;
 }
 
+void oai_stack_canary_renew(oai_stack_t *stack)
+{
+    memset(stack->low - CANARY, 0, CANARY);
+}
+
 // ---- discarding ----
 
 static void sort(uint16_t *slots, uint32_t n)

@@ -328,14 +328,21 @@ static inline oai_worker_t *end_own(oai_worker_t *worker, oai_task_t *task)
     return oai_self();
 }
 
+static __attribute__((noinline)) void tell_overrun(oai_task_t *task)
+{
+    oai_log(oai_task_coord(task), OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
+}
+
 // What the task may have done to the thread or the stack, before the loop goes on there.
-static void check_end(oai_task_t *task)
+static inline void check_end(oai_task_t *task, oai_stack_t *stack)
 {
     oai_fpctl_t fp;
     if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
         oai_fpctl_default();
-    if (task->stack && OAI_UNLIKELY(!oai_stack_canary_ok(task->stack)))
-        oai_log(oai_task_coord(task), OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
+    if (OAI_UNLIKELY(!oai_stack_canary_ok(stack))) {
+        tell_overrun(task);
+        oai_stack_canary_renew(stack); // the next task here is not to blame
+    }
 }
 
 // Whether a fresh task is cancelled, or (`other` too) may not just begin here.
@@ -403,7 +410,7 @@ static _Noreturn void begin(void *arg)
     oai_sync_acquire(task);
     fn(task->arg);
     oai_worker_t *worker = end_own(oai_self(), task);
-    check_end(task);
+    check_end(task, task->stack);
     worker->dead = task->stack;
     worker->dead_context = task->context;
     worker->current = NULL;
@@ -512,7 +519,7 @@ static inline void dispatch(oai_worker_t *worker, oai_task_t *task)
     worker = oai_self();
     task = worker->current;
     worker = end_own(worker, task);
-    check_end(task);
+    check_end(task, worker->stack);
     worker->current = NULL;
     oai_task_end(task, worker);
 }
@@ -608,7 +615,7 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
     task->stack = worker->stack;
 #endif
     if (OAI_UNLIKELY(!oai_stack_canary_ok(task->stack)))
-        oai_log(worker->coord, OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
+        tell_overrun(task);
     worker->left = task;
     worker->left_why = why;
     leave_for(worker, task, next);

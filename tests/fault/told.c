@@ -90,18 +90,20 @@ static int no_protect(void *base, size_t size)
     return -ENOMEM;
 }
 
+enum when { AT_A_WAIT, AT_THE_END, WITHOUT_A_WAIT };
+
 // Writes where only the guard would be: told at its next wait, or at its end.
 static void overrun(void *arg)
 {
-    bool *ends = arg;
+    enum when when = *(enum when *)arg;
     char here, *low, *top;
-    if (*ends)
+    if (when == AT_THE_END)
         CHECK_EQ(oa_sleep(5 * OA_MILLISECOND), 0);
     CHECK(oai_stack_pool_find(&oa_coord()->stacks, &here, &low, &top));
     volatile char *below = low - 1;
     *below = 1;
     CHECK_EQ(atomic_load(&lines), 0);
-    if (!*ends) {
+    if (when == AT_A_WAIT) {
         CHECK_EQ(oa_sleep(5 * OA_MILLISECOND), 0);
         CHECK_EQ(atomic_load(&lines), 1);
         *below = 0;
@@ -109,18 +111,35 @@ static void overrun(void *arg)
     atomic_fetch_add(&ran, 1);
 }
 
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+// Who comes after it on the same stack is not blamed for it.
+static void spawn(enum when when)
+{
+    CHECK_EQ(oa_go(overrun, oa_val(when)), 0);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(oa_go(nothing, NULL), 0);
+}
+
 static void at_a_wait(void *arg)
 {
-    bool ends = false;
     (void)arg;
-    CHECK_EQ(oa_go(overrun, oa_val(ends)), 0);
+    spawn(AT_A_WAIT);
 }
 
 static void at_the_end(void *arg)
 {
-    bool ends = true;
     (void)arg;
-    CHECK_EQ(oa_go(overrun, oa_val(ends)), 0);
+    spawn(AT_THE_END);
+}
+
+static void without_a_wait(void *arg)
+{
+    (void)arg;
+    spawn(WITHOUT_A_WAIT);
 }
 
 static void overruns(void)
@@ -134,6 +153,7 @@ static void overruns(void)
     oai_os_probe_reset();
     CHECK_EQ(lines_at(at_a_wait, 0), 1);
     CHECK_EQ(lines_at(at_the_end, 0), 1);
+    CHECK_EQ(lines_at(without_a_wait, 0), 1);
     CHECK_EQ(lines_at(at_the_end, OA_LOG_ERROR), 1);
     CHECK_EQ(lines_at(at_the_end, OA_LOG_OFF), 0);
     CHECK_EQ(atomic_load(&ran), 1);
