@@ -6,7 +6,9 @@
 #include "oasync/sync.h"
 #include "stub_sched.h"
 
-extern char oai_barrier_locks[32 * OAI_CACHELINE]; // of barrier.c
+extern struct {
+    _Alignas(OAI_CACHELINE) oai_lock_t lock;
+} oai_barrier_locks[32]; // of barrier.c
 
 static oa_barrier_t *barrier;
 static int cargo[3]; // plain: written by each before it comes, read by all behind the barrier
@@ -22,8 +24,8 @@ static void reset(int n)
 {
     stub_reset();
     size = n;
-    for (size_t i = 0; i < sizeof oai_barrier_locks; i++)
-        oai_barrier_locks[i] = 0;
+    for (size_t i = 0; i < sizeof oai_barrier_locks / sizeof *oai_barrier_locks; i++)
+        oai_barrier_locks[i].lock = (oai_lock_t)OAI_LOCK_INIT;
     barrier = model_alloc(sizeof *barrier);
     oa_barrier_init(barrier, n);
     model_name_bytes(barrier, sizeof *barrier, "barrier");

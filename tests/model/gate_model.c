@@ -9,7 +9,9 @@
 #include "sched/sched.h"
 #include "stub_life.h"
 
-extern char oai_barrier_locks[32 * OAI_CACHELINE]; // of barrier.c
+extern struct {
+    _Alignas(OAI_CACHELINE) oai_lock_t lock;
+} oai_barrier_locks[32]; // of barrier.c
 
 static oa_latch_t latch;
 static oa_barrier_t barrier;
@@ -108,8 +110,8 @@ static void reset(int tasks)
     stub_reset();
     stub_life(tasks);
     stub_held_ready = held_ready;
-    for (size_t i = 0; i < sizeof oai_barrier_locks; i++)
-        oai_barrier_locks[i] = 0;
+    for (size_t i = 0; i < sizeof oai_barrier_locks / sizeof *oai_barrier_locks; i++)
+        oai_barrier_locks[i].lock = (oai_lock_t)OAI_LOCK_INIT;
     oa_latch_init(&latch, 2);
     oa_barrier_init(&barrier, 2);
     oa_backpressure_init(&bp, 1, OA_LOSSLESS);
