@@ -2,7 +2,7 @@
 // last_touch.c - who has been let go may overwrite or free the object at once: mutex, semaphore,
 // latch, barrier, group, join and channels used once, let go by a task of another coordinator, by
 // one on another worker, and by a plain thread. An argument gives the number of rounds, which are
-// then all made.
+// then all made; a second one a part of the names of those to be made.
 // ctest: timeout=60
 #include "stress/support.h"
 
@@ -266,6 +266,7 @@ static void join_ended_round(uint64_t *random)
 
 static int64_t rounds;
 static bool all_of_them; // however long it takes
+static const char *only = "";
 
 // Where there are more threads than CPUs each round costs a slice of time or two: fewer will do.
 static bool enough(int64_t round, int64_t deadline)
@@ -274,18 +275,24 @@ static bool enough(int64_t round, int64_t deadline)
     return !all_of_them && round >= AT_LEAST && oa_now() > deadline;
 }
 
+#define ROUND(name) {#name, name##_round}
+static const struct kind {
+    const char *name;
+    void (*round)(uint64_t *random);
+} kinds[] = {
+    ROUND(mutex),          ROUND(sem),         ROUND(latch),        ROUND(barrier),
+    ROUND(barrier_broken), ROUND(chan_recv),   ROUND(chan_send),    ROUND(chan_close),
+    ROUND(group_dropped),  ROUND(group_ended), ROUND(join_dropped), ROUND(join_ended),
+};
+
 static void waiter(void *arg)
 {
-    static void (*const all[])(uint64_t *) = {
-        mutex_round,          sem_round,         latch_round,        barrier_round,
-        barrier_broken_round, chan_recv_round,   chan_send_round,    chan_close_round,
-        group_dropped_round,  group_ended_round, join_dropped_round, join_ended_round,
-    };
     uint64_t random = (uintptr_t)arg;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         int64_t deadline = oa_after(OA_SECOND / 2);
-        for (int64_t round = 0; round < rounds && !enough(round, deadline); round++)
-            all[i](&random);
+        bool wanted = strstr(kinds[i].name, only) != NULL;
+        for (int64_t round = 0; wanted && round < rounds && !enough(round, deadline); round++)
+            kinds[i].round(&random);
     }
     atomic_store(&stop, true);
 }
@@ -316,6 +323,7 @@ int main(int argc, char **argv)
     uint64_t seed = test_seed();
     all_of_them = argc > 1;
     rounds = all_of_them ? atoll(argv[1]) : test_scale(700);
+    only = argc > 2 ? argv[2] : only;
     run(false, false, seed);
     run(false, true, seed + 2);
     run(true, false, seed + 4);
