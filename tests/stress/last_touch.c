@@ -13,7 +13,7 @@ static atomic_bool held;    // the waker holds the mutex
 static atomic_bool stop;
 static oa_fn *volatile act; // what it does
 
-static void relax(int *spins)
+static void relax(unsigned *spins)
 {
     if (++*spins % 64 == 0) {
         oa_yield();
@@ -25,7 +25,7 @@ static void relax(int *spins)
 static void waker(void *arg)
 {
     uint64_t random = (uintptr_t)arg;
-    int spins = 0;
+    unsigned spins = 0;
     while (!atomic_load(&stop)) {
         void *object = atomic_exchange(&box, NULL);
         if (object == NULL) {
@@ -122,7 +122,7 @@ static __attribute__((noinline)) void scribble(void)
 static void mutex_round(uint64_t *random)
 {
     oa_mutex_t mutex = OA_MUTEX_INIT;
-    int spins = 0;
+    unsigned spins = 0;
     act = unlock;
     atomic_store(&held, false);
     atomic_store(&box, &mutex);
@@ -168,7 +168,7 @@ static void barrier_round(uint64_t *random)
 static void barrier_broken_round(uint64_t *random)
 {
     oa_barrier_t barrier = OA_BARRIER_INIT(2);
-    int spins = 0;
+    unsigned spins = 0;
     act = meet_until;
     atomic_store(&met, false);
     atomic_store(&box, &barrier);
