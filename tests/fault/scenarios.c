@@ -392,13 +392,9 @@ static bool fail_at(uint64_t k, size_t way, size_t scenario)
 
 static void count_up(size_t way, size_t scenario)
 {
-    // Fewer where each is slow (valgrind).
-    enum { USUALLY = 24, SCALED = 160 };
-    uint64_t one_by_one = (uint64_t)test_scale(SCALED), met = 0;
-    if (one_by_one > USUALLY)
-        one_by_one = USUALLY;
+    uint64_t met = 0;
     for (uint64_t k = 1; fail_at(k, way, scenario); met++)
-        k += all || k < one_by_one ? 1 : 1 + next_random() % (1 + k / 3);
+        k += all || k < 24 ? 1 : 1 + next_random() % (k / 3);
     CHECK(met > 0);
     once(way, scenario);
 }
