@@ -31,13 +31,21 @@ static bool handle_fits(oa_task_t *handle, uint32_t ticket)
     return ((uintptr_t)handle & GENERATION_MASK) == ticket >> OAI_TICKET_SHIFT;
 }
 
+// A look at the ticket. Acquire: pairs with the release of the last holder. Who finds his handle
+// stale must have the end of that task behind him: a joiner whose wait was broken is about to leave
+// the frame at which the end has looked.
+static uint32_t look(oai_task_t *task)
+{
+    return atomic_load_explicit(&task->ticket, memory_order_acquire);
+}
+
 // Takes the lock in a ticket that was seen unlocked; *ticket becomes what it was.
 static bool try_lock(oai_task_t *task, uint32_t *ticket)
 {
-    // Acquire: pairs with the release of the last holder.
+    // Acquire, both: as in look().
     return !(*ticket & OAI_TICKET_LOCKED) &&
            atomic_compare_exchange_weak_explicit(&task->ticket, ticket, *ticket | OAI_TICKET_LOCKED,
-                                                 memory_order_acquire, memory_order_relaxed);
+                                                 memory_order_acquire, memory_order_acquire);
 }
 
 // Locks the task of a handle; *ticket is what it was. NULL: the handle is stale.
@@ -47,13 +55,13 @@ static oai_task_t *lock_handle(oa_task_t *handle, uint32_t *ticket)
     unsigned rounds = 0;
     if (!handle)
         return NULL;
-    *ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    *ticket = look(task);
     while (handle_fits(handle, *ticket)) {
         if (try_lock(task, ticket))
             return task;
         if (*ticket & OAI_TICKET_LOCKED) {
             oai_lock_pause(&rounds);
-            *ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+            *ticket = look(task);
         }
     }
     return NULL;
@@ -63,10 +71,10 @@ static oai_task_t *lock_handle(oa_task_t *handle, uint32_t *ticket)
 static uint32_t lock_task(oai_task_t *task)
 {
     unsigned rounds = 0;
-    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    uint32_t ticket = look(task);
     while (!try_lock(task, &ticket)) {
         oai_lock_pause(&rounds);
-        ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+        ticket = look(task);
     }
     oai_sync_acquire(&task->ticket);
     return ticket;
@@ -358,10 +366,9 @@ void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker)
 
 void oai_task_disown(oai_task_t *task)
 {
-    // Relaxed: nobody has been told the handle.
+    // Relaxed: nobody has been told the handle. Who has an old one may look() all the same.
     uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
-    atomic_store_explicit(&task->ticket, ticket & ~(uint32_t)OAI_TICKET_JOINABLE,
-                          memory_order_relaxed);
+    unlock(task, ticket & ~(uint32_t)OAI_TICKET_JOINABLE);
 }
 
 // The flags are the task's own, but for a cancel, which has the ticket locked or, where it is one
@@ -632,8 +639,7 @@ int oa_cancel(oa_task_t *handle)
 
 bool oai_task_try_pin(oai_task_t *task, uint32_t *ticket)
 {
-    // Relaxed: a try, which acquires.
-    *ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    *ticket = look(task);
     return try_lock(task, ticket);
 }
 

@@ -223,6 +223,40 @@ THREAD(frame_1)
 
 TWO(frame, .fails = "left stack frame");
 
+// A frame may be left only when the other's last look at it is known to be over.
+__attribute__((noinline)) static void lends_stack(memory_order order)
+{
+    struct node mine;
+    mine.plain = 1;
+    atomic_store_explicit(&shared, &mine, REL);
+    while ((order == ACQ ? get(&word) : atomic_load_explicit(&word, RLX)) == 0)
+        oai_model_pause();
+}
+
+THREAD(frame_early_0)
+{
+    lends_stack(RLX);
+}
+
+THREAD(frame_early_1)
+{
+    struct node *n;
+    while (!(n = atomic_load_explicit(&shared, ACQ)))
+        oai_model_pause();
+    result[0] = n->plain;
+    set(&word, 1);
+}
+
+TWO(frame_early, .fails = "data race");
+
+THREAD(frame_in_time_0)
+{
+    lends_stack(ACQ);
+}
+
+#define frame_in_time_1 frame_early_1
+TWO(frame_in_time);
+
 THREAD(declared_0)
 {
     set(&node.word, 1);

@@ -270,7 +270,7 @@ void eng_check_life(struct cell *c, unsigned mask, const void *pc);
 void eng_kill(uintptr_t start, size_t size, enum death death, const void *pc);
 void eng_revive(uintptr_t start, size_t size);
 void eng_enter_frame(uintptr_t sp);
-void eng_leave_frame(void);
+void eng_leave_frame(const void *pc);
 void eng_check_leaks(void);
 
 // trace.c

@@ -262,8 +262,9 @@ void eng_enter_frame(uintptr_t sp)
     t->frames[t->frames_used++] = sp;
 }
 
-// The function that returns occupies the stack below its caller's stack pointer.
-void eng_leave_frame(void)
+// The function that returns occupies the stack below its caller's stack pointer. What stood there
+// is written for the last time, which races with whoever still uses it.
+void eng_leave_frame(const void *pc)
 {
     struct thread *t = E.self;
     if (t->frames_used)
@@ -274,8 +275,10 @@ void eng_leave_frame(void)
     struct stack_cell **link = &t->stack_cells;
     for (struct stack_cell *s; (s = *link);) {
         if (s->cell->key * 8 < alive) {
-            if (!s->cell->dead)
-                kill_cell(s->cell, 0xff, DEAD_FRAME, t->wait_pc);
+            if (!s->cell->dead) {
+                eng_record(s->cell, 0xff, ACCESS_WRITE, pc);
+                kill_cell(s->cell, 0xff, DEAD_FRAME, pc);
+            }
             *link = s->next;
         } else {
             link = &s->next;

@@ -37,7 +37,7 @@ void __tsan_func_entry(void *pc)
 void __tsan_func_exit(void)
 {
     if (E.self)
-        eng_leave_frame();
+        eng_leave_frame(PC());
 }
 
 // ---- Plain accesses -----------------------------------------------------------------------------
