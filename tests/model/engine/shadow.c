@@ -52,24 +52,28 @@ static void look_for_grave(struct cell *c)
     }
 }
 
+// The place of a cell in the table: its own, or a free one.
+static struct cell *place_of(uintptr_t key)
+{
+    size_t i = (key * 0x9E3779B97F4A7C15ull) >> (64 - CELL_BITS);
+    while (E.cells[i].epoch == E.epoch && E.cells[i].key != key)
+        i = (i + 1) % CELLS;
+    return &E.cells[i];
+}
+
 struct cell *eng_cell(uintptr_t addr)
 {
     uintptr_t key = addr / 8;
-    size_t i = (key * 0x9E3779B97F4A7C15ull) >> (64 - CELL_BITS);
-    for (;; i = (i + 1) % CELLS) {
-        struct cell *c = &E.cells[i];
-        if (c->epoch != E.epoch) {
-            if (E.cells_used == CELLS * 3 / 4)
-                model_fail("engine: too much memory touched in one execution");
-            E.used[E.cells_used++] = c;
-            *c = (struct cell){.key = key, .epoch = E.epoch};
-            look_for_grave(c);
-            watch_frame(c);
-            return c;
-        }
-        if (c->key == key)
-            return c;
-    }
+    struct cell *c = place_of(key);
+    if (c->epoch == E.epoch)
+        return c;
+    if (E.cells_used == CELLS * 3 / 4)
+        model_fail("engine: too much memory touched in one execution");
+    E.used[E.cells_used++] = c;
+    *c = (struct cell){.key = key, .epoch = E.epoch};
+    look_for_grave(c);
+    watch_frame(c);
+    return c;
 }
 
 // ---- Races --------------------------------------------------------------------------------------
@@ -141,16 +145,25 @@ static void plain_cell(struct cell *c, unsigned mask, int kind, const void *pc)
                 eng_pending_store(x, E.self);
 }
 
+// All of setup comes before the threads, and all of check behind them: what they touch there needs
+// no cell, unless it may be dead, or is of a frame that will be.
+static bool nobody_races(uintptr_t addr)
+{
+    return E.phase != PHASE_RUN && E.grave_count == 0 && !owner_of_stack(addr);
+}
+
 void eng_plain(uintptr_t addr, size_t size, int kind, const void *pc)
 {
     if (addr < 4096)
         model_fail("null pointer: access to %#lx at %s", (long)addr, eng_code(pc));
     if (++E.plain_steps > 4000000)
         model_fail("endless: 4,000,000 plain accesses, at %s", eng_code(pc));
+    bool alone = nobody_races(addr);
     for (uintptr_t end = addr + size; addr < end;) {
         unsigned first = addr & 7;
         unsigned count = end - addr < 8 - first ? (unsigned)(end - addr) : 8 - first;
-        plain_cell(eng_cell(addr), ((1u << count) - 1) << first, kind, pc);
+        if (!alone || place_of(addr / 8)->epoch == E.epoch)
+            plain_cell(eng_cell(addr), ((1u << count) - 1) << first, kind, pc);
         addr += count;
     }
 }
