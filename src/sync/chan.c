@@ -27,7 +27,10 @@ oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
     oa_chan_t *ch = oai_os.alloc(sizeof *ch);
     if (!ch)
         return NULL;
-    *ch = (oa_chan_t){.lock = OAI_LOCK_INIT, .sliding = config.sliding != 0};
+    *ch = (oa_chan_t){.lock = OAI_LOCK_INIT,
+                      .sliding = config.sliding != 0,
+                      .words = config.capacity != 0 && config.capacity != OA_UNBOUNDED &&
+                               config.elem_size == sizeof(oai_word_t)};
     if (oai_fifo_init(&ch->queue, config.elem_size, config.capacity) != 0) {
         oai_os.free(ch);
         return NULL;
@@ -106,15 +109,21 @@ typedef int try_fn(oa_chan_t *ch, void *elem, oai_wait_t **wake);
 // between the user and the switch.
 #define INLINED static inline __attribute__((always_inline))
 
-INLINED int once(oa_chan_t *ch, void *elem, try_fn *try)
+// Tries, and unlocks.
+INLINED int once_locked(oa_chan_t *ch, void *elem, try_fn *try)
 {
     oai_wait_t *wake = NULL;
-    oai_lock(&ch->lock);
     int err = try(ch, elem, &wake);
     oai_unlock(&ch->lock);
     if (OAI_UNLIKELY(wake))
         oai_wait_ready(wake);
     return err;
+}
+
+INLINED int once(oa_chan_t *ch, void *elem, try_fn *try)
+{
+    oai_lock(&ch->lock);
+    return once_locked(ch, elem, try);
 }
 
 // Tries, and waits in `list` while that needs a wait.
@@ -164,37 +173,73 @@ static __attribute__((noinline)) int recv_waiting(oa_chan_t *ch, void *elem, int
     return transfer(ch, elem, try_recv, &ch->receivers, deadline);
 }
 
-// With a queue most find room there, or an element. They have a way of their own: the lock's
-// exchange waits until every store before it is in the cache, and a dozen prepare a wait.
-static __attribute__((noinline)) int send_queued(oa_chan_t *ch, void *elem, int64_t deadline)
+// With a queue most find room there, or an element: no wait is prepared before it is needed.
+static __attribute__((noinline)) int send_locked(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    int err = OAI_UNLIKELY(oai_wait_cancelled()) ? -ECANCELED : once(ch, elem, try_send);
+    int err = once_locked(ch, elem, try_send);
     return err == -EAGAIN ? send_waiting(ch, elem, deadline) : err;
 }
 
-static __attribute__((noinline)) int recv_queued(oa_chan_t *ch, void *elem, int64_t deadline)
+static __attribute__((noinline)) int recv_locked(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    int err = OAI_UNLIKELY(oai_wait_cancelled()) ? -ECANCELED : once(ch, elem, try_recv);
+    int err = once_locked(ch, elem, try_recv);
     return err == -EAGAIN ? recv_waiting(ch, elem, deadline) : err;
+}
+
+static __attribute__((noinline)) int send_other(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    if (ch->queue.capacity == 0)
+        return send_waiting(ch, elem, deadline);
+    if (oai_wait_cancelled())
+        return -ECANCELED;
+    oai_lock(&ch->lock);
+    return send_locked(ch, elem, deadline);
+}
+
+static __attribute__((noinline)) int recv_other(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    if (ch->queue.capacity == 0)
+        return recv_waiting(ch, elem, deadline);
+    if (oai_wait_cancelled())
+        return -ECANCELED;
+    oai_lock(&ch->lock);
+    return recv_locked(ch, elem, deadline);
+}
+
+// The commonest case has a way of its own: a ring of words, and nobody waits at its other end.
+// There is hardly a store on it, for the lock's exchange waits until each store before it is in the
+// cache: a tenth less time for a consumer's element.
+static inline bool lock_words(oa_chan_t *ch)
+{
+    return ch->words && !oai_wait_cancelled() && oai_trylock(&ch->lock);
 }
 
 static inline int send_until(oa_chan_t *ch, const void *given, int64_t deadline)
 {
-    if (!sendable(ch, given))
+    if (OAI_UNLIKELY(!sendable(ch, given)))
         return -EINVAL;
     void *elem = (void *)(uintptr_t)given;
-    if (ch->queue.capacity == 0)
-        return send_waiting(ch, elem, deadline);
-    return send_queued(ch, elem, deadline);
+    if (OAI_UNLIKELY(!lock_words(ch)))
+        return send_other(ch, elem, deadline);
+    if (OAI_UNLIKELY(ch->closed || ch->resting || !oai_list_empty(&ch->receivers.list) ||
+                     ch->queue.count == ch->queue.capacity))
+        return send_locked(ch, elem, deadline);
+    oai_fifo_ring_in(&ch->queue, elem, sizeof(oai_word_t));
+    oai_unlock(&ch->lock);
+    return 0;
 }
 
 static inline int recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    if (!ch)
+    if (OAI_UNLIKELY(!ch))
         return -EINVAL;
-    if (ch->queue.capacity == 0)
-        return recv_waiting(ch, elem, deadline);
-    return recv_queued(ch, elem, deadline);
+    if (OAI_UNLIKELY(!lock_words(ch)))
+        return recv_other(ch, elem, deadline);
+    if (OAI_UNLIKELY(ch->queue.count == 0 || !oai_list_empty(&ch->senders.list)))
+        return recv_locked(ch, elem, deadline);
+    oai_fifo_ring_out(&ch->queue, elem, sizeof(oai_word_t));
+    oai_unlock(&ch->lock);
+    return 0;
 }
 
 int oa_chan_send(oa_chan_t *ch, const void *elem)

@@ -18,7 +18,8 @@ typedef struct oai_consumer oai_consumer_t;
 struct oa_chan {
     oai_lock_t lock; // guards all below
     bool closed;
-    bool sliding; // constant
+    bool sliding; // constant, as the next
+    bool words;   // a bounded queue of elements of the commonest size
     oai_fifo_t queue;
     oai_waiters_t senders, receivers;
     oai_consumer_t *consumer; // NULL: there is none

@@ -20,8 +20,8 @@
 #include "sync/channel.h"
 
 enum {
-    IN_A_ROW = 128, // calls before other tasks have their turn
-    AT_ONCE = 16,   // elements taken under one lock, those larger than LARGE one by one
+    IN_A_ROW = 256, // calls before other tasks have their turn
+    AT_ONCE = 32,   // elements taken under one lock, those larger than LARGE one by one
     LARGE = 64,     // bytes
 };
 

@@ -38,11 +38,13 @@ typedef struct oai_fifo {
 int oai_fifo_init(oai_fifo_t *fifo, size_t elem_size, size_t capacity);
 void oai_fifo_destroy(oai_fifo_t *fifo);
 
-// Copies an element. Most are words.
+// The commonest element: a pointer, a number.
+typedef uint64_t oai_word_t;
+
 static inline void oai_fifo_copy(void *to, const void *from, size_t size)
 {
-    if (size == sizeof(uint64_t))
-        memcpy(to, from, sizeof(uint64_t));
+    if (size == sizeof(oai_word_t))
+        memcpy(to, from, sizeof(oai_word_t));
     else if (size)
         memcpy(to, from, size);
 }
@@ -61,6 +63,27 @@ static inline bool oai_fifo_ring(const oai_fifo_t *fifo)
     return fifo->capacity != SIZE_MAX && fifo->elem_size != 0;
 }
 
+// Copies an element of this size into a ring that has room, or the oldest out of one that is not
+// empty (NULL: discards it).
+static inline void oai_fifo_ring_in(oai_fifo_t *fifo, const void *elem, size_t size)
+{
+    char *in = fifo->ring.in;
+    oai_fifo_copy(in, elem, size);
+    in += size;
+    fifo->ring.in = in == fifo->ring.end ? fifo->ring.begin : in;
+    fifo->count++;
+}
+
+static inline void oai_fifo_ring_out(oai_fifo_t *fifo, void *elem, size_t size)
+{
+    char *out = fifo->ring.out;
+    if (elem)
+        oai_fifo_copy(elem, out, size);
+    out += size;
+    fifo->ring.out = out == fifo->ring.end ? fifo->ring.begin : out;
+    fifo->count--;
+}
+
 // Copies an element in. 0; -EAGAIN: full; -ENOMEM.
 static inline int oai_fifo_push(oai_fifo_t *fifo, const void *elem)
 {
@@ -68,27 +91,17 @@ static inline int oai_fifo_push(oai_fifo_t *fifo, const void *elem)
         return -EAGAIN;
     if (OAI_UNLIKELY(!oai_fifo_ring(fifo)))
         return oai_fifo_push_other(fifo, elem);
-    char *in = fifo->ring.in;
-    oai_fifo_copy(in, elem, fifo->elem_size);
-    in += fifo->elem_size;
-    fifo->ring.in = in == fifo->ring.end ? fifo->ring.begin : in;
-    fifo->count++;
+    oai_fifo_ring_in(fifo, elem, fifo->elem_size);
     return 0;
 }
 
 // Copies the oldest element out (NULL: discards it). Precondition: count != 0.
 static inline void oai_fifo_pop(oai_fifo_t *fifo, void *elem)
 {
-    if (OAI_UNLIKELY(!oai_fifo_ring(fifo))) {
+    if (OAI_LIKELY(oai_fifo_ring(fifo)))
+        oai_fifo_ring_out(fifo, elem, fifo->elem_size);
+    else
         oai_fifo_pop_other(fifo, elem);
-        return;
-    }
-    char *out = fifo->ring.out;
-    if (elem)
-        oai_fifo_copy(elem, out, fifo->elem_size);
-    out += fifo->elem_size;
-    fifo->ring.out = out == fifo->ring.end ? fifo->ring.begin : out;
-    fifo->count--;
 }
 
 #endif

@@ -51,13 +51,13 @@ static void until_cancelled(void *elem)
     CHECK_EQ(oa_sleep(OA_FOREVER), -ECANCELED);
 }
 
-// What it has taken is dropped by a cancel: 16 elements, or as many as the channel holds.
+// What it has taken is dropped by a cancel: 32 elements, or as many as the channel holds.
 static void ahead(void *arg)
 {
-    static const int capacities[] = {0, 1, 5, 16, 40};
+    static const int capacities[] = {0, 1, 5, 32, 40};
     (void)arg;
     for (int i = 0; i < 5; i++) {
-        int capacity = capacities[i], taken = capacity < 16 ? capacity : 16;
+        int capacity = capacities[i], taken = capacity < 32 ? capacity : 32;
         oa_task_t *task = NULL;
         oa_chan_t *ch = oa_chan_make(sizeof(int), .capacity = (size_t)capacity);
         called = 0;

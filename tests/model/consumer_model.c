@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+typedef int64_t number_t; // a word: the quick way of a send is taken, and the other where that ends
+
 enum { MOST = 4 };
 
 static oa_coord_t *coord;
@@ -235,7 +237,7 @@ static void nothing(void *arg)
 
 static void make(size_t capacity)
 {
-    ch = oa_chan_make(sizeof(int), .capacity = capacity);
+    ch = oa_chan_make(sizeof(number_t), .capacity = capacity);
     model_name_bytes(ch, 8, "chan.lock");
 }
 
@@ -250,7 +252,7 @@ static void consume(oa_fn *fn)
 // In order, each once; some may have been dropped.
 static void eat(void *elem)
 {
-    int number = *(int *)elem;
+    number_t number = *(number_t *)elem;
     model_assert(number > last && number <= MOST);
     last = number;
     called++;
@@ -259,7 +261,7 @@ static void eat(void *elem)
 
 static void send(void)
 {
-    int number = ++sent;
+    number_t number = ++sent;
     int err = oa_chan_send(ch, &number);
     model_assert(err == 0 || err == -EPIPE);
     if (err)
@@ -268,7 +270,7 @@ static void send(void)
 
 static void put(void)
 {
-    int number = ++sent;
+    number_t number = ++sent;
     int err = oa_chan_put(ch, &number);
     model_assert(err == 0 || err == -EPIPE || err == -EAGAIN);
     if (err)
@@ -312,7 +314,7 @@ static void gone(void)
 static void account(bool may_drop)
 {
     int left = (int)oa_chan_len(ch);
-    int number;
+    number_t number;
     model_assert(called + left == sent || (may_drop && called + left < sent));
     if (called + left < sent)
         model_seen(DROPPED);
@@ -409,7 +411,7 @@ static int first_last;
 
 static void eat_of_two(void *elem)
 {
-    int number = *(int *)elem;
+    number_t number = *(number_t *)elem;
     model_assert(number == 9 || number == ++first_last);
     called++;
 }
@@ -417,13 +419,13 @@ static void eat_of_two(void *elem)
 static void first_sends(void *unused)
 {
     (void)unused;
-    for (int number = 1; number <= 2; number++)
+    for (number_t number = 1; number <= 2; number++)
         model_assert(oa_chan_send(ch, &number) == 0);
 }
 
 static void second_sends(void *unused)
 {
-    int number = 9;
+    number_t number = 9;
     (void)unused;
     model_assert(oa_chan_send(ch, &number) == 0);
     model_join(other);
@@ -555,7 +557,7 @@ static void call_cancelled(void)
 // Elements are there from the beginning; the second call waits for the cancel.
 static void waits_at_last(void *elem)
 {
-    if (*(int *)elem == 1)
+    if (*(number_t *)elem == 1)
         eat(elem);
     else
         waits_for_cancel(elem);

@@ -5,7 +5,7 @@
 // ctest: timeout=60
 #include "stress/support.h"
 
-enum { PRODUCERS = 4, MOST = 4096, AHEAD = 16 };
+enum { PRODUCERS = 4, MOST = 4096, AHEAD = 32 };
 
 struct element {
     uint32_t producer, number;
