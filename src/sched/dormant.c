@@ -162,9 +162,7 @@ bool oai_dormant_next(oai_dormant_t *dormant)
     bool touched = (flags & OAI_TASK_OF_A_CALL) || state == OAI_CANCELLING;
     if (OAI_UNLIKELY(touched) && !renew(dormant, call))
         return false;
-    oai_fpctl_t fp;
-    if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
-        oai_fpctl_default();
+    oai_fpctl_restore();
     call->id++;
     return true;
 }

@@ -90,13 +90,6 @@ static void drop(oai_task_t *task)
 
 // ---- A thread's work ----------------------------------------------------------------------------
 
-static void restore_fp(void)
-{
-    oai_fpctl_t fp;
-    if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
-        oai_fpctl_default();
-}
-
 static void run_task(host_t *host, oai_task_t *task)
 {
     if (oai_task_dropped(task)) {
@@ -110,7 +103,7 @@ static void run_task(host_t *host, oai_task_t *task)
     if (OAI_UNLIKELY(oai_own_any(task)))
         oai_own_end(task);
     oai_host_set(NULL);
-    restore_fp();
+    oai_fpctl_restore();
     oai_task_end(task, NULL);
 }
 
@@ -123,7 +116,7 @@ static void run_call(call_t *call)
     if (call->fp_changed)
         oai_fpctl_set(&call->fp);
     call->fn(call->arg);
-    restore_fp();
+    oai_fpctl_restore();
     oai_host_set(NULL);
     oai_wait_give_back(task); // the call is gone
 }

@@ -336,9 +336,7 @@ static __attribute__((noinline)) void tell_overrun(oai_task_t *task)
 // What the task may have done to the thread or the stack, before the loop goes on there.
 static inline void check_end(oai_task_t *task, oai_stack_t *stack)
 {
-    oai_fpctl_t fp;
-    if (OAI_UNLIKELY(oai_fpctl_changed(&fp)))
-        oai_fpctl_default();
+    oai_fpctl_restore();
     if (OAI_UNLIKELY(!oai_stack_canary_ok(stack))) {
         tell_overrun(task);
         oai_stack_canary_renew(stack); // the next task here is not to blame
