@@ -4,9 +4,9 @@
 #
 #     mutate.sh RECIPES PROGRAM FILE.mut [NAME]
 #
-# RECIPES is the folder in which CMake leaves PROGRAM.recipe for each model program: how to build it. Each entry of
-# FILE.mut (or only the one called NAME) is applied to a copy of the sources, the program is built from it and has to
-# fail (exit 1). Fails if a mutation survives, if one marked equivalent is killed, if its text is not found exactly
+# RECIPES is the folder in which CMake leaves PROGRAM.recipe for each model program: how to build it, and what it has
+# built. Each entry of FILE.mut (or only the one called NAME) is applied to a copy of the sources, what that changes is
+# compiled, and the program has to fail (exit 1). Fails if a mutation survives, if one marked equivalent is killed, if its text is not found exactly
 # once, or if the result does not compile. Two mutations run at a time. Needs sh, awk, sed, GNU cp and xargs.
 #
 # FILE.mut: entries separated by blank lines; # begins a comment. Several find or replace lines make several lines.
@@ -74,10 +74,10 @@ compile() {
     eval "$compiler $(echo "$flags" | sed "s|@ROOT@|'$1'|g") -w -c '$1/$2' -o '$3'"
 }
 
-base_objects() {
-    for source in $sources; do
-        [ -e "$work/base/$program/$source.o" ] || compile "$root" "$source" "$work/base/$program/$source.o"
-    done
+# The object that CMake has made of the Nth source, which is $2.
+base_object() {
+    base=$(echo "$objects" | sed -n "$1p")
+    case $base in *"/${2##*/}.o") [ -f "$base" ] ;; *) false ;; esac || { echo "no object of $2"; return 1; }
 }
 
 # Builds the program with the entry in folder $1; prints where it is.
@@ -89,16 +89,18 @@ build() {
     [ -f "$root/$file" ] || { echo "no file $file"; return 1; }
     rm "$tree/$file"
     apply "$1" "$root/$file" "$tree/$file" || return 1
-    objects=
+    linked= n=0
     for source in $sources; do
-        object=$work/base/$program/$source.o
+        n=$((n + 1))
+        base_object $n "$source" || return 1
+        object=$base
         case $file in "$source" | *.h)
             object=$1/objects/$source.o
             compile "$tree" "$source" "$object" || { echo "does not compile"; return 1; } ;;
         esac
-        objects="$objects '$object'"
+        linked="$linked '$object'"
     done
-    eval "$compiler -o '$1/program' $objects '$engine'"
+    eval "$compiler -o '$1/program' $linked '$engine'"
 }
 
 # One entry, in folder $1. Leaves its verdict in $1/verdict: ok or what is wrong.
@@ -141,9 +143,10 @@ for entry in "$work"/entries/*; do
 done
 for name in $program $(awk 1 "$work"/entries/*/by 2>/dev/null | sed 's/ .*//' | sort -u); do
     [ -f "$recipes/$name.recipe" ] || fail "no recipe for $name in $recipes"
-    (program=$name && . "$recipes/$name.recipe" && base_objects)
 done
-ls -d "$work"/entries/* | xargs -P 2 -I '{}' sh "$0" --one "$recipes" "$program" "$work" '{}'
+# Those that must survive take longest, so they begin.
+{ ls -d "$work"/entries/*/equivalent 2>/dev/null | sed 's|/equivalent$||'; ls -d "$work"/entries/*; } | awk '!seen[$0]++' |
+    tr '\n' '\0' | xargs -0 -P 2 -I '{}' sh "$0" --one "$recipes" "$program" "$work" '{}'
 total=$(ls "$work/entries" | wc -l)
 good=$(cat "$work"/entries/*/verdict | grep -c '^ok' || true)
 killed=$(cat "$work"/entries/*/verdict | grep -c '^ok, killed' || true)
