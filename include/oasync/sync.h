@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// oasync/sync.h - mutex, semaphore, latch and barrier, for tasks and plain threads in any mix, and
-// backpressure, which limits how many tasks there are.
+// oasync/sync.h - mutex, condition variable, semaphore, latch, barrier and once, for tasks and
+// plain threads in any mix, and backpressure, which limits how many tasks there are.
 //
 // All are structs of the caller's, of fixed size, made by an initialiser or, in memory that exists
 // already, by the _init call; there is nothing to free. All-zero bytes are a free mutex, a
@@ -11,12 +11,12 @@
 // Who has been let go by an unlock, release, arrival or the end of a round may destroy the object,
 // free it or leave its scope at once: the call that let it go does not touch it any more.
 //
-// Each can be a gate of a task: what its oa_go() names in .latch, .cb, .bp, .sem and .acq is passed
-// in this order before the task begins, after its delay. A task that waits at a gate holds no
-// stack, stands in the same line as those that wait by a call, and costs nothing until it is let
-// in. It has its mutex, permit and place until it ends; then they are given back, in reverse order,
-// before its group or joiner is told. One that is cancelled at a gate leaves it, gives back what it
-// had, and is dropped. What is a gate must outlive the task.
+// All but condition variable and once can be a gate of a task: what its oa_go() names in .latch,
+// .cb, .bp, .sem and .acq is passed in this order before the task begins, after its delay. A task
+// that waits at a gate holds no stack, stands in the same line as those that wait by a call, and
+// costs nothing until it is let in. It has its mutex, permit and place until it ends; then they are
+// given back, in reverse order, before its group or joiner is told. One that is cancelled at a gate
+// leaves it, gives back what it had, and is dropped. What is a gate must outlive the task.
 #ifndef OASYNC_SYNC_H
 #define OASYNC_SYNC_H
 
@@ -84,6 +84,69 @@ int oa_mutex_unlock(oa_mutex_t *mutex);
 //  -EINVAL  mutex is NULL;
 //  -EBUSY   it is held or waited for.
 int oa_mutex_destroy(oa_mutex_t *mutex);
+
+// ---- Condition variable -----------------------------------------------------------------------
+
+//     oa_cond_t changed = OA_COND_INIT; // in memory that exists: oa_cond_init(&x->changed);
+//
+//     oa_mutex_lock(&lock);
+//     while (!ready) // what the mutex guards; asked again, for a wait may end without reason
+//         oa_cond_wait(&changed, &lock);
+//     oa_mutex_unlock(&lock);
+//
+//     oa_mutex_lock(&lock); // elsewhere
+//     ready = true;
+//     oa_cond_broadcast(&changed); // or oa_cond_signal(), where one waiter will do
+//     oa_mutex_unlock(&lock);
+//
+//     if (oa_cond_destroy(&x->changed) == 0) // nobody waits for it
+//         free(x);
+
+typedef struct oa_cond {
+    uint64_t oa_private[6]; // the library's own, with a reserve
+} oa_cond_t;
+
+#define OA_COND_INIT {{0}}
+
+// Makes a condition variable for which nobody waits in `cond`, which must not be in use.
+// Any thread; never waits; cannot fail.
+void oa_cond_init(oa_cond_t *cond);
+
+// Unlocks the mutex and waits for a signal or broadcast, in one step for whoever holds the mutex
+// then. Before it returns it locks the mutex again, whatever it returns and however long that
+// takes; after an error that is told at once it has not been unlocked. Who waits for one condition
+// variable at a time should give the same mutex.
+// Any thread, the holder of the mutex only; waits.
+// Returns 0, or
+//  -EINVAL     cond or mutex is NULL;
+//  -EPERM      the caller does not hold the mutex;
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of task.h).
+int oa_cond_wait(oa_cond_t *cond, oa_mutex_t *mutex);
+
+// As oa_cond_wait(), until a deadline at the latest; but the mutex is locked again, even if that
+// takes longer. Also
+//  -ETIMEDOUT  the deadline has passed without a signal.
+int oa_cond_wait_until(oa_cond_t *cond, oa_mutex_t *mutex, int64_t deadline);
+
+// Lets the one go that has waited longest, if anybody waits. With the mutex held, or not.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  cond is NULL.
+int oa_cond_signal(oa_cond_t *cond);
+
+// Lets all go that wait.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  cond is NULL.
+int oa_cond_broadcast(oa_cond_t *cond);
+
+// Checks that nobody waits for the condition variable; changes nothing.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  cond is NULL;
+//  -EBUSY   it is waited for.
+int oa_cond_destroy(oa_cond_t *cond);
 
 // ---- Semaphore --------------------------------------------------------------------------------
 
@@ -224,6 +287,32 @@ int oa_barrier_wait_until(oa_barrier_t *barrier, int64_t deadline);
 //  -EINVAL  barrier is NULL;
 //  -EBUSY   it is waited for.
 int oa_barrier_destroy(oa_barrier_t *barrier);
+
+// ---- Once -------------------------------------------------------------------------------------
+
+//     static oa_once_t once = OA_ONCE_INIT; // in memory that exists: oa_once_init(&x->once);
+//
+//     oa_once(&once, load_tables, NULL); // in whatever needs the tables
+
+typedef struct oa_once {
+    uint64_t oa_private[6]; // the library's own, with a reserve
+} oa_once_t;
+
+#define OA_ONCE_INIT {{0}}
+
+// Makes a once whose function has not been called in `once`, which must not be in use.
+// Any thread; never waits; cannot fail.
+void oa_once_init(oa_once_t *once);
+
+// Calls fn(arg), unless that of this or another oa_once() has been called already; if it is being
+// called, waits for its end. What the function does happens before each oa_once() returns 0. It may
+// wait, and runs as the caller. A cancel does not interrupt the wait.
+// Any thread; waits.
+// Returns 0, or
+//  -EINVAL   once or fn is NULL;
+//  -EDEADLK  the caller is in that function;
+//  -ENOMEM   the caller cannot be parked (see the top of task.h).
+int oa_once(oa_once_t *once, oa_fn *fn, void *arg);
 
 // ---- Backpressure -----------------------------------------------------------------------------
 

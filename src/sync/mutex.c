@@ -18,6 +18,7 @@
 #include "oasync/sync.h"
 #include "sched/sched.h"
 #include "sched/wait.h"
+#include "sync/mutex.h"
 
 // Newcomers in a row that may overtake a woken waiter. Waking costs thousands of times what taking
 // a free mutex does, so each newcomer let through is work done meanwhile; with four a waiter is at
@@ -128,10 +129,20 @@ static int withdraw(mutex_state_t *mutex, oai_wait_t *wait, int err)
     return err;
 }
 
+// Relaxed: only who holds it finds itself there.
+static bool held_by(mutex_state_t *mutex, uintptr_t self)
+{
+    return (atomic_load_explicit(&mutex->word, memory_order_relaxed) & ~WAITERS) == self;
+}
+
+bool oai_mutex_held(oa_mutex_t *mutex)
+{
+    return held_by(state_of(mutex), oai_wait_self());
+}
+
 static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uintptr_t self)
 {
-    // Relaxed: only who holds it finds itself there.
-    if ((atomic_load_explicit(&mutex->word, memory_order_relaxed) & ~WAITERS) == self)
+    if (held_by(mutex, self))
         return -EDEADLK;
     for (int beaten = 0;; beaten++) {
         oai_wait_t wait;

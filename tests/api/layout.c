@@ -12,12 +12,16 @@
 #define AT(type, field, bytes) static_assert(offsetof(type, field) == (bytes), #type "." #field)
 
 SAME(oa_mutex_t, 48);
+SAME(oa_cond_t, 48);
+SAME(oa_once_t, 48);
 SAME(oa_sem_t, 48);
 SAME(oa_latch_t, 48);
 SAME(oa_barrier_t, 48);
 SAME(oa_backpressure_t, 48);
 SAME(oa_group_t, 96);
 static_assert(alignof(oa_mutex_t) == 8, "oa_mutex_t");
+static_assert(alignof(oa_cond_t) == 8, "oa_cond_t");
+static_assert(alignof(oa_once_t) == 8, "oa_once_t");
 static_assert(alignof(oa_sem_t) == 8, "oa_sem_t");
 static_assert(alignof(oa_latch_t) == 8, "oa_latch_t");
 static_assert(alignof(oa_barrier_t) == 8, "oa_barrier_t");
@@ -96,30 +100,40 @@ static void initialisers(void)
 {
     static const char zero[sizeof(oa_group_t)];
     oa_mutex_t mutex = OA_MUTEX_INIT, mutex2;
+    oa_cond_t cond = OA_COND_INIT, cond2;
+    oa_once_t once = OA_ONCE_INIT, once2;
     oa_group_t group = OA_GROUP_INIT, group2;
     oa_sem_t sem = OA_SEM_INIT(7), sem2;
     oa_latch_t latch = OA_LATCH_INIT(7), latch2;
     oa_barrier_t barrier = OA_BARRIER_INIT(7), barrier2;
     oa_backpressure_t bp = OA_BACKPRESSURE_INIT(7, OA_LOSSY), bp2;
     memset(&mutex2, 0xff, sizeof mutex2);
+    memset(&cond2, 0xff, sizeof cond2);
+    memset(&once2, 0xff, sizeof once2);
     memset(&bp2, 0xff, sizeof bp2);
     memset(&latch2, 0xff, sizeof latch2);
     memset(&barrier2, 0xff, sizeof barrier2);
     memset(&group2, 0xff, sizeof group2);
     memset(&sem2, 0xff, sizeof sem2);
     oa_mutex_init(&mutex2);
+    oa_cond_init(&cond2);
+    oa_once_init(&once2);
     oa_group_init(&group2);
     oa_sem_init(&sem2, 7);
     oa_latch_init(&latch2, 7);
     oa_barrier_init(&barrier2, 7);
     oa_backpressure_init(&bp2, 7, OA_LOSSY);
     CHECK(memcmp(&mutex, &mutex2, sizeof mutex) == 0);
+    CHECK(memcmp(&cond, &cond2, sizeof cond) == 0);
+    CHECK(memcmp(&once, &once2, sizeof once) == 0);
     CHECK(memcmp(&group, &group2, sizeof group) == 0);
     CHECK(memcmp(&sem, &sem2, sizeof sem) == 0);
     CHECK(memcmp(&latch, &latch2, sizeof latch) == 0);
     CHECK(memcmp(&barrier, &barrier2, sizeof barrier) == 0);
     CHECK(memcmp(&bp, &bp2, sizeof bp) == 0);
     CHECK(memcmp(&mutex, zero, sizeof mutex) == 0);
+    CHECK(memcmp(&cond, zero, sizeof cond) == 0);
+    CHECK(memcmp(&once, zero, sizeof once) == 0);
     CHECK(memcmp(&group, zero, sizeof group) == 0);
     oa_sem_init(&sem2, 0);
     CHECK(memcmp(&sem2, zero, sizeof sem2) == 0);

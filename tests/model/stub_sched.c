@@ -11,6 +11,7 @@ enum { THREADS = 16, DEADLINES = 8 };
 oa_coord_t stub_coord;
 bool stub_next_stack;
 int stub_refusals;
+bool stub_keeps_stack;
 
 static _Alignas(OAI_SLAB_SIZE) char slab_memory[16384];
 static int slots_used;
@@ -58,6 +59,7 @@ void stub_reset(void)
     stub_held_ready = NULL;
     stub_next_stack = false;
     stub_refusals = 0;
+    stub_keeps_stack = false;
     slots_used = armed_count = 0;
     slab()->coord = &stub_coord;
     atomic_init(&stub_coord.state, OAI_RUNNING);
@@ -200,7 +202,7 @@ int oai_worker_prepare(oai_worker_t *worker)
 {
     (void)worker;
     int *refused = &refusals[model_self()];
-    if (*refused == stub_refusals || model_choose(2) == 0)
+    if (*refused == stub_refusals || (stub_keeps_stack && stub_resumed()) || model_choose(2) == 0)
         return 0;
     ++*refused;
     return -ENOMEM;

@@ -18,8 +18,9 @@ enum { STUB_TASKS = 6 };
 extern oa_coord_t stub_coord;
 
 // Options, to be set by setup after stub_reset().
-extern bool stub_next_stack; // what runs after a switch runs beside the task, if that is resumed
-extern int stub_refusals;    // how often a thread's oai_worker_prepare() may fail
+extern bool stub_next_stack;  // what runs after a switch runs beside the task, if that is resumed
+extern int stub_refusals;     // how often a thread's oai_worker_prepare() may fail
+extern bool stub_keeps_stack; // but not of a task that has waited: who resumed it left a stack
 
 // What queues a task that is held at a gate: there is no thread to unblock.
 extern void (*stub_held_ready)(oai_task_t *task);
