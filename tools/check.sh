@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.." || exit 1
 ulimit -c 0
 export OA_REQUIRE_TOOLS=1
 unset OA_TEST_SCALE OASYNC_WORKERS OASYNC_LOG
+# It builds all in a quarter less time than make, which starts anew for each of 150 programs. A folder keeps what it has.
+! command -v ninja >/dev/null || export CMAKE_GENERATOR=Ninja
 
 legs=(static release debug clang clang-debug own-stacks asan asan-clang tsan tsan-scheduler valgrind aarch64 model)
 jobs=$(nproc)

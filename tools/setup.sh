@@ -15,7 +15,7 @@ docs)
     packages="$packages python3 doxygen"
     ;;
 check)
-    packages="$packages g++ clang-19 libclang-rt-19-dev clang-format-19 valgrind gdb pkg-config
+    packages="$packages ninja-build g++ clang-19 libclang-rt-19-dev clang-format-19 valgrind gdb pkg-config
         qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross python3 doxygen mandoc man-db"
     ;;
 esac
