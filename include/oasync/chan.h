@@ -117,7 +117,8 @@ int oa_chan_take(oa_chan_t *ch, void *elem);
 // was left there, when it is cancelled by its handle or its group, or when its coordinator is
 // cancelled or ends: then what is left stays in the channel. Other receivers may take elements
 // beside it. It takes up to 32 elements ahead, no more than the capacity and of a rendezvous one; a
-// cancel drops those, as it drops tasks that have not begun.
+// cancel drops those, as it drops tasks that have not begun. After 256 calls in a row other tasks
+// of its worker have their turn.
 // Options: name, stack, block, group (which counts the consumer until it is over), task (a handle
 // of the consumer, to be joined or detached) and coord.
 // Any thread, but see -EPERM; never waits.

@@ -4,12 +4,13 @@
 //
 // All are structs of the caller's, of fixed size, made by an initialiser or, in memory that exists
 // already, by the _init call; there is nothing to free. All-zero bytes are a free mutex, a
-// semaphore of 0 and an open latch. They must not be copied or moved while in use. Waiters are
-// served first come, first served; a mutex just freed may be taken by a newcomer before the woken
-// waiter gets there, a bounded number of times in a row.
+// condition variable, a once, a semaphore of 0 and an open latch. They must not be copied or moved
+// while in use. Waiters are served first come, first served; a mutex just freed may be taken by a
+// newcomer before the woken waiter gets there, a bounded number of times in a row.
 //
-// Who has been let go by an unlock, release, arrival or the end of a round may destroy the object,
-// free it or leave its scope at once: the call that let it go does not touch it any more.
+// Who has been let go by an unlock, release, signal, arrival, the end of a round or of what is done
+// once may destroy the object, free it or leave its scope at once: the call that let it go does not
+// touch it any more.
 //
 // All but condition variable and once can be a gate of a task: what its oa_go() names in .latch,
 // .cb, .bp, .sem and .acq is passed in this order before the task begins, after its delay. A task
@@ -89,9 +90,10 @@ int oa_mutex_destroy(oa_mutex_t *mutex);
 
 //     oa_cond_t changed = OA_COND_INIT; // in memory that exists: oa_cond_init(&x->changed);
 //
+//     int err = 0;
 //     oa_mutex_lock(&lock);
-//     while (!ready) // what the mutex guards; asked again, for a wait may end without reason
-//         oa_cond_wait(&changed, &lock);
+//     while (!ready && err == 0) // what the mutex guards: another may have been quicker
+//         err = oa_cond_wait(&changed, &lock);
 //     oa_mutex_unlock(&lock);
 //
 //     oa_mutex_lock(&lock); // elsewhere
@@ -99,8 +101,7 @@ int oa_mutex_destroy(oa_mutex_t *mutex);
 //     oa_cond_broadcast(&changed); // or oa_cond_signal(), where one waiter will do
 //     oa_mutex_unlock(&lock);
 //
-//     if (oa_cond_destroy(&x->changed) == 0) // nobody waits for it
-//         free(x);
+//     oa_cond_destroy(&x->changed); // -EBUSY: somebody waits for it
 
 typedef struct oa_cond {
     uint64_t oa_private[6]; // the library's own, with a reserve
@@ -113,9 +114,11 @@ typedef struct oa_cond {
 void oa_cond_init(oa_cond_t *cond);
 
 // Unlocks the mutex and waits for a signal or broadcast, in one step for whoever holds the mutex
-// then. Before it returns it locks the mutex again, whatever it returns and however long that
-// takes; after an error that is told at once it has not been unlocked. Who waits for one condition
-// variable at a time should give the same mutex.
+// then. The caller holds the mutex again when it returns, whatever it returns and however long that
+// takes: what the mutex guards may be another then. -ECANCELED comes at once, without unlocking, to
+// a task that was cancelled before: do not wait on in a loop after an error.
+// Who has been let go still comes for the mutex: that must live until all these calls have
+// returned, longer perhaps than the condition variable.
 // Any thread, the holder of the mutex only; waits.
 // Returns 0, or
 //  -EINVAL     cond or mutex is NULL;
@@ -124,12 +127,13 @@ void oa_cond_init(oa_cond_t *cond);
 //  -ENOMEM     the caller cannot be parked (see the top of task.h).
 int oa_cond_wait(oa_cond_t *cond, oa_mutex_t *mutex);
 
-// As oa_cond_wait(), until a deadline at the latest; but the mutex is locked again, even if that
-// takes longer. Also
+// As oa_cond_wait(), until a deadline at the latest, and then until it has the mutex. When the
+// deadline has passed before, it returns at once, without unlocking. Also
 //  -ETIMEDOUT  the deadline has passed without a signal.
 int oa_cond_wait_until(oa_cond_t *cond, oa_mutex_t *mutex, int64_t deadline);
 
-// Lets the one go that has waited longest, if anybody waits. With the mutex held, or not.
+// Lets the one go that has waited longest, if anybody waits. The mutex may be held or not; without
+// it somebody who finds the condition true may be quicker, and must not have freed this.
 // Any thread; never waits.
 // Returns 0, or
 //  -EINVAL  cond is NULL.
@@ -306,7 +310,8 @@ void oa_once_init(oa_once_t *once);
 
 // Calls fn(arg), unless that of this or another oa_once() has been called already; if it is being
 // called, waits for its end. What the function does happens before each oa_once() returns 0. It may
-// wait, and runs as the caller. A cancel does not interrupt the wait.
+// wait, and runs as the caller: what it waits for must not come to the same oa_once(). A cancel
+// does not interrupt the wait.
 // Any thread; waits.
 // Returns 0, or
 //  -EINVAL   once or fn is NULL;

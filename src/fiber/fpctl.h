@@ -79,8 +79,9 @@ static inline void oai_fpctl_default(void)
     oai_fpctl_set(&fp);
 }
 
-// The same where it most probably is. Whichever is cheaper: on Zen 3 a read of MXCSR takes 5 ns, a
-// write 0.7; on ARM a write waits for all that is under way.
+// As oai_fpctl_default(), for when the default is most probably in force already: reads first only
+// where that is cheaper. On Zen 3 a read of MXCSR takes 5 ns, a write 0.7; on ARM a write waits for
+// all that is under way.
 static inline void oai_fpctl_restore(void)
 {
 #if defined(__x86_64__)

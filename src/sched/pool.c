@@ -94,6 +94,7 @@ static void run_task(host_t *host, oai_task_t *task)
 {
     if (oai_task_dropped(task)) {
         oai_task_discard(task, NULL);
+        oai_fpctl_restore(); // its drop has run
         return;
     }
     oai_sync_acquire(task);

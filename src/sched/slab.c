@@ -111,8 +111,9 @@ static oai_task_t *take_slot(oai_task_pool_t *pool, oai_slab_t *slab)
         slab->free_count--;
     } else {
         task = oai_slab_slot(slab, carved++);
-        // Relaxed, both: whoever finds the task by a stale handle or a sweep compares numbers.
-        atomic_store_explicit(&task->ticket, slab->ticket, memory_order_relaxed);
+        // Release: for who looks at the ticket by a stale handle (task.c). Relaxed: a sweep
+        // compares numbers.
+        atomic_store_explicit(&task->ticket, slab->ticket, memory_order_release);
         atomic_store_explicit(&task->word, slab->word, memory_order_relaxed);
         // Release: pairs with the acquire of whoever walks all tasks.
         atomic_store_explicit(&slab->carved, carved, memory_order_release);

@@ -33,7 +33,7 @@ static bool handle_fits(oa_task_t *handle, uint32_t ticket)
 
 // A look at the ticket. Acquire: pairs with the release of the last holder. Who finds his handle
 // stale must have the end of that task behind him: a joiner whose wait was broken is about to leave
-// the frame at which the end has looked.
+// the frame in which the end has tried to claim that wait.
 static uint32_t look(oai_task_t *task)
 {
     return atomic_load_explicit(&task->ticket, memory_order_acquire);
@@ -83,7 +83,7 @@ static uint32_t lock_task(oai_task_t *task)
 // Unlocks and leaves this ticket behind: the holder's last touch.
 static void unlock(oai_task_t *task, uint32_t ticket)
 {
-    // Release: pairs with the acquire in try_lock().
+    // Release: pairs with the acquire in look() and try_lock().
     atomic_store_explicit(&task->ticket, ticket, memory_order_release);
 }
 
@@ -366,9 +366,9 @@ void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker)
 
 void oai_task_disown(oai_task_t *task)
 {
-    // Relaxed: nobody has been told the handle. Who has an old one may look() all the same.
+    // Relaxed: nobody has been told the handle.
     uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
-    unlock(task, ticket & ~(uint32_t)OAI_TICKET_JOINABLE);
+    unlock(task, ticket & ~(uint32_t)OAI_TICKET_JOINABLE); // who has an old one may look()
 }
 
 // The flags are the task's own, but for a cancel, which has the ticket locked or, where it is one

@@ -302,11 +302,15 @@ void oai_wait_claim_all(oai_waiters_t *waiters, int result, oai_list_t *claimed)
     }
 }
 
+// Whoever is made ready last runs next: that is to be the first, and the others follow in order.
 void oai_wait_ready_all(oai_list_t *claimed)
 {
+    oai_link_t *first = oai_list_pop(claimed);
     oai_link_t *link;
     while ((link = oai_list_pop(claimed)) != NULL)
         oai_wait_ready(oai_container(link, oai_wait_t, link));
+    if (first)
+        oai_wait_ready(oai_container(first, oai_wait_t, link));
 }
 
 bool oai_wait_break(oai_task_t *task, uint64_t word, int result)

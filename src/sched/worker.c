@@ -382,12 +382,14 @@ static __attribute__((noinline)) bool unhinder(oai_worker_t *worker, oai_task_t 
     int err = cancelled ? -ECANCELED : 0;
     if (flags & OAI_TASK_HELD)
         err = oai_gates_pass(task, cancelled);
-    if (err == 0 && flags & OAI_TASK_HOSTED)
+    if (err == 0 && flags & OAI_TASK_HOSTED) {
         oai_pool_host(worker->coord, task);
-    else if (err == 0)
+    } else if (err == 0) {
         worker->current = task;
-    else if (err != -EINPROGRESS)
+    } else if (err != -EINPROGRESS) {
         oai_task_discard(task, worker);
+        oai_fpctl_restore(); // its drop has run
+    }
     return worker->current != NULL;
 }
 
@@ -482,6 +484,9 @@ static void leave_for(oai_worker_t *worker, oai_task_t *task, oai_task_t *next)
 static _Noreturn void loop(void *arg);
 
 // The task wants a stack of another size than the loop's: a fresh loop on such a one runs it first.
+// The default one stays in the cache. So a task that goes on finds one there: the loop has put its
+// own back, or stood on another class; or who left for it had one and did not use it. What waits
+// for the second time relies on that (cond.c).
 static __attribute__((noinline)) void change_stack(oai_worker_t *worker, oai_task_t *task)
 {
     oai_stack_t *stack = oai_stack_get(&worker->stacks, stack_class(worker, task));

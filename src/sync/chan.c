@@ -206,9 +206,11 @@ static __attribute__((noinline)) int recv_other(oa_chan_t *ch, void *elem, int64
     return recv_locked(ch, elem, deadline);
 }
 
-// The commonest case has a way of its own: a ring of words, and nobody waits at its other end.
-// There is hardly a store on it, for the lock's exchange waits until each store before it is in the
-// cache: a tenth less time for a consumer's element.
+// Most elements are words in a ring, and most transfers find room or an element there and nobody
+// who waits. These have a way of their own, with hardly a store before the exchange of the lock,
+// which waits until all stores before it are in the cache: a tenth less time for a consumer's
+// element. What else there is stands in functions apart, for the same reason. False: the channel is
+// another one, the caller is cancelled, or the lock is not free.
 static inline bool lock_words(oa_chan_t *ch)
 {
     return ch->words && !oai_wait_cancelled() && oai_trylock(&ch->lock);

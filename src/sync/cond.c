@@ -31,7 +31,7 @@ void oa_cond_init(oa_cond_t *cond)
     *cond = (oa_cond_t)OA_COND_INIT;
 }
 
-// With the mutex held. 0, -ETIMEDOUT.
+// With the mutex held, which stays so. 0; -ETIMEDOUT: nothing was done.
 static int enqueue(cond_state_t *cond, oai_wait_t *wait, int64_t deadline)
 {
     if (oai_wait_expired(deadline))
@@ -57,15 +57,13 @@ static int wait_on(cond_state_t *cond, oa_mutex_t *mutex, int64_t deadline)
         err = enqueue(cond, &wait, deadline);
     if (err)
         return err;
-    err = oa_mutex_unlock(mutex);
-    OAI_ASSERT(err == 0);
+    oa_mutex_unlock(mutex);
     err = oai_wait_park(&wait, deadline);
     if (err)
         withdraw(cond, &wait);
-    // It cannot lack a stack to wait: whoever resumed the task has left one behind.
+    // It cannot lack a stack to wait: a worker on which a task goes on has one (worker.c).
     int locked = oa_mutex_lock(mutex);
-    OAI_ASSERT(locked == 0);
-    (void)locked;
+    OAI_REQUIRE(locked == 0);
     return err;
 }
 

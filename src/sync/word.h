@@ -2,7 +2,8 @@
 // word.h - a count, a lock and the word on whether anybody waits, all in one atomic word.
 //
 // Owns:    the layout of that word; the list of waiters beside it is its owner's.
-// Callers: primitives whose wait may return on a lock-free look at the count (semaphore, group).
+// Callers: primitives whose wait may return on a lock-free look at the count (semaphore, latch,
+//          once, group, backpressure).
 // Design:  such a waiter may free the object at once. So whoever lets it go must publish the count
 //          and release the lock in one store, which is its last touch. While LOCKED is set nobody
 //          but the holder writes the word.

@@ -222,6 +222,15 @@ static void all_at_once(void *arg)
     all_over();
 }
 
+// On one worker they come back in the order in which they have waited.
+static void all_in_order(void *arg)
+{
+    coord = oa_coord();
+    all_at_once(arg);
+    for (int i = 0; i < QUEUE; i++)
+        CHECK_EQ(order[i], i);
+}
+
 // A task that has the mutex as a gate holds it as if it had locked it.
 static void behind_a_gate(void *arg)
 {
@@ -333,6 +342,7 @@ int main(void)
     everywhere(deadlines);
     everywhere(one_by_one);
     everywhere(all_at_once);
+    CHECK_EQ(oa_run(all_in_order, NULL, .max_workers = 1), 0);
     everywhere(gate);
     everywhere(cancelled);
     everywhere(last_touch);

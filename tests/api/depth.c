@@ -125,9 +125,30 @@ static void consumed_with_locals(void *arg)
     CHECK_EQ(oa_local_delete(key), 0);
 }
 
+// A task that is dropped leaves no mode behind either.
+static void leave_dropped(void *arg)
+{
+    (void)arg;
+    set_rounding(DOWNWARD);
+    calls++;
+}
+
+static void dropped(void *arg)
+{
+    (void)arg;
+    oa_task_t *task;
+    calls = 0;
+    CHECK_EQ(oa_go(nothing, NULL, .drop = leave_dropped, .task = &task, .coord = oa_coord()), 0);
+    CHECK_EQ(oa_cancel(task), 0);
+    CHECK_EQ(oa_join(task), 0);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(rounding(), NEAREST);
+}
+
 int main(void)
 {
     everywhere(many);
+    CHECK_EQ(oa_run(dropped, NULL, .max_workers = 1), 0);
     everywhere(consumed_with_locals);
     everywhere(consumed);
     return 0;
