@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// oasync/sync.h - mutex, condition variable, semaphore, latch, barrier and once, for tasks and
-// plain threads in any mix, and backpressure, which limits how many tasks there are.
+// oasync/sync.h - mutex, read-write lock, condition variable, semaphore, latch, barrier and once,
+// for tasks and plain threads in any mix, and backpressure, which limits how many tasks there are.
 //
 // All are structs of the caller's, of fixed size, made by an initialiser or, in memory that exists
-// already, by the _init call; there is nothing to free. All-zero bytes are a free mutex, a
-// condition variable, a once, a semaphore of 0 and an open latch. They must not be copied or moved
-// while in use. Waiters are served first come, first served; a mutex just freed may be taken by a
-// newcomer before the woken waiter gets there, a bounded number of times in a row.
+// already, by the _init call; there is nothing to free. All-zero bytes are a free mutex or
+// read-write lock, a condition variable, a once, a semaphore of 0 and an open latch. They must not
+// be copied or moved while in use. Waiters are served first come, first served; a mutex or
+// read-write lock just freed may be taken by a newcomer before the woken waiter gets there, a
+// bounded number of times in a row.
 //
 // Who has been let go by an unlock, release, signal, arrival, the end of a round or of what is done
 // once may destroy the object, free it or leave its scope at once: the call that let it go does not
 // touch it any more.
 //
-// All but condition variable and once can be a gate of a task: what its oa_go() names in .latch,
-// .cb, .bp, .sem and .acq is passed in this order before the task begins, after its delay. A task
-// that waits at a gate holds no stack, stands in the same line as those that wait by a call, and
-// costs nothing until it is let in. It has its mutex, permit and place until it ends; then they are
-// given back, in reverse order, before its group or joiner is told. One that is cancelled at a gate
-// leaves it, gives back what it had, and is dropped. What is a gate must outlive the task.
+// All but read-write lock, condition variable and once can be a gate of a task: what its oa_go()
+// names in .latch, .cb, .bp, .sem and .acq is passed in this order before the task begins, after
+// its delay. A task that waits at a gate holds no stack, stands in the same line as those that wait
+// by a call, and costs nothing until it is let in. It has its mutex, permit and place until it
+// ends; then they are given back, in reverse order, before its group or joiner is told. One that is
+// cancelled at a gate leaves it, gives back what it had, and is dropped. What is a gate must
+// outlive the task.
 #ifndef OASYNC_SYNC_H
 #define OASYNC_SYNC_H
 
@@ -85,6 +87,88 @@ int oa_mutex_unlock(oa_mutex_t *mutex);
 //  -EINVAL  mutex is NULL;
 //  -EBUSY   it is held or waited for.
 int oa_mutex_destroy(oa_mutex_t *mutex);
+
+// ---- Read-write lock --------------------------------------------------------------------------
+
+//     oa_rwlock_t lock = OA_RWLOCK_INIT; // in memory that exists: oa_rwlock_init(&x->lock);
+//
+//     oa_rwlock_rdlock(&lock); // or: if (oa_rwlock_tryrdlock(&lock) == 0) ...
+//     look_up(table);
+//     oa_rwlock_unlock(&lock);
+//
+//     oa_rwlock_wrlock(&lock); // or: if (oa_rwlock_trywrlock(&lock) == 0) ...
+//     change(table);
+//     oa_rwlock_unlock(&lock);
+//
+//     if (oa_rwlock_destroy(&x->lock) == 0) // nobody holds it, nobody waits for it
+//         free(x);
+
+typedef struct oa_rwlock {
+    uint64_t oa_private[6]; // the library's own, with a reserve
+} oa_rwlock_t;
+
+#define OA_RWLOCK_INIT {{0}}
+
+// Makes a free lock in `lock`, which must not be in use.
+// Any thread; never waits; cannot fail.
+void oa_rwlock_init(oa_rwlock_t *lock);
+
+// Locks for reading, waiting until nobody writes and nobody waits who came before. So a reader that
+// locks once more may wait behind a writer that waits for it. A writer that leaves lets all readers
+// in that wait, and the last of them the next writer. A cancel does not interrupt it.
+// Any thread; waits.
+// Returns 0, or
+//  -EINVAL   lock is NULL;
+//  -EDEADLK  the caller holds it for writing;
+//  -ENOMEM   the caller cannot be parked (see the top of task.h).
+int oa_rwlock_rdlock(oa_rwlock_t *lock);
+
+// As oa_rwlock_rdlock(), until a deadline at the latest, and interrupted by a cancel. Also
+//  -ETIMEDOUT  the deadline has passed and it could not be locked;
+//  -ECANCELED  the calling task was cancelled.
+int oa_rwlock_rdlock_until(oa_rwlock_t *lock, int64_t deadline);
+
+// Locks for writing, waiting until nobody else reads or writes. The holder is the calling task, or
+// the plain thread. A cancel does not interrupt it.
+// Any thread; waits.
+// Returns 0, or
+//  -EINVAL   lock is NULL;
+//  -EDEADLK  the caller holds it for writing already;
+//  -ENOMEM   the caller cannot be parked (see the top of task.h).
+int oa_rwlock_wrlock(oa_rwlock_t *lock);
+
+// As oa_rwlock_wrlock(), until a deadline at the latest, and interrupted by a cancel. Also
+//  -ETIMEDOUT  the deadline has passed and it could not be locked;
+//  -ECANCELED  the calling task was cancelled.
+int oa_rwlock_wrlock_until(oa_rwlock_t *lock, int64_t deadline);
+
+// Locks for reading if that needs no wait. Works in a cancelled task too.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  lock is NULL;
+//  -EBUSY   somebody writes, or waits.
+int oa_rwlock_tryrdlock(oa_rwlock_t *lock);
+
+// Locks for writing if that needs no wait. Works in a cancelled task too.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  lock is NULL;
+//  -EBUSY   somebody reads or writes.
+int oa_rwlock_trywrlock(oa_rwlock_t *lock);
+
+// Unlocks what the caller has locked, for reading or for writing.
+// Any thread, the writer only if there is one; never waits.
+// Returns 0, or
+//  -EINVAL  lock is NULL;
+//  -EPERM   another writes, or nobody holds it.
+int oa_rwlock_unlock(oa_rwlock_t *lock);
+
+// Checks that nobody holds or waits for the lock; changes nothing.
+// Any thread; never waits.
+// Returns 0, or
+//  -EINVAL  lock is NULL;
+//  -EBUSY   it is held or waited for.
+int oa_rwlock_destroy(oa_rwlock_t *lock);
 
 // ---- Condition variable -----------------------------------------------------------------------
 

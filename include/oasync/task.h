@@ -15,9 +15,10 @@
 //  -ECANCELED  The calling task was cancelled (oa_cancel, oa_group_cancel or OA_CANCEL). From
 //              then on each of its waits, the present and the later ones, returns this at once,
 //              even one that need not wait. What never waits works as ever. Not interrupted, for
-//              they guard the caller's memory: oa_mutex_lock, oa_once, oa_join, oa_block once
-//              begun, and oa_group_wait (which hands the cancel to its group); their _until twins
-//              are. A wait for a condition comes back when it has the mutex.
+//              they guard the caller's memory: oa_mutex_lock, oa_rwlock_rdlock, oa_rwlock_wrlock,
+//              oa_once, oa_join, oa_block once begun, and oa_group_wait (which hands the cancel
+//              to its group); their _until twins are. A wait for a condition comes back when it
+//              has the mutex.
 #ifndef OASYNC_TASK_H
 #define OASYNC_TASK_H
 

@@ -3,7 +3,7 @@
 //
 // Owns:    the layout of that word; the list of waiters beside it is its owner's.
 // Callers: primitives whose wait may return on a lock-free look at the count (semaphore, latch,
-//          once, group, backpressure).
+//          once, group, backpressure, read-write lock).
 // Design:  such a waiter may free the object at once. So whoever lets it go must publish the count
 //          and release the lock in one store, which is its last touch. While LOCKED is set nobody
 //          but the holder writes the word.

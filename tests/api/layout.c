@@ -12,6 +12,7 @@
 #define AT(type, field, bytes) static_assert(offsetof(type, field) == (bytes), #type "." #field)
 
 SAME(oa_mutex_t, 48);
+SAME(oa_rwlock_t, 48);
 SAME(oa_cond_t, 48);
 SAME(oa_once_t, 48);
 SAME(oa_sem_t, 48);
@@ -20,6 +21,7 @@ SAME(oa_barrier_t, 48);
 SAME(oa_backpressure_t, 48);
 SAME(oa_group_t, 96);
 static_assert(alignof(oa_mutex_t) == 8, "oa_mutex_t");
+static_assert(alignof(oa_rwlock_t) == 8, "oa_rwlock_t");
 static_assert(alignof(oa_cond_t) == 8, "oa_cond_t");
 static_assert(alignof(oa_once_t) == 8, "oa_once_t");
 static_assert(alignof(oa_sem_t) == 8, "oa_sem_t");
@@ -100,6 +102,7 @@ static void initialisers(void)
 {
     static const char zero[sizeof(oa_group_t)];
     oa_mutex_t mutex = OA_MUTEX_INIT, mutex2;
+    oa_rwlock_t rwlock = OA_RWLOCK_INIT, rwlock2;
     oa_cond_t cond = OA_COND_INIT, cond2;
     oa_once_t once = OA_ONCE_INIT, once2;
     oa_group_t group = OA_GROUP_INIT, group2;
@@ -108,6 +111,7 @@ static void initialisers(void)
     oa_barrier_t barrier = OA_BARRIER_INIT(7), barrier2;
     oa_backpressure_t bp = OA_BACKPRESSURE_INIT(7, OA_LOSSY), bp2;
     memset(&mutex2, 0xff, sizeof mutex2);
+    memset(&rwlock2, 0xff, sizeof rwlock2);
     memset(&cond2, 0xff, sizeof cond2);
     memset(&once2, 0xff, sizeof once2);
     memset(&bp2, 0xff, sizeof bp2);
@@ -116,6 +120,7 @@ static void initialisers(void)
     memset(&group2, 0xff, sizeof group2);
     memset(&sem2, 0xff, sizeof sem2);
     oa_mutex_init(&mutex2);
+    oa_rwlock_init(&rwlock2);
     oa_cond_init(&cond2);
     oa_once_init(&once2);
     oa_group_init(&group2);
@@ -124,6 +129,7 @@ static void initialisers(void)
     oa_barrier_init(&barrier2, 7);
     oa_backpressure_init(&bp2, 7, OA_LOSSY);
     CHECK(memcmp(&mutex, &mutex2, sizeof mutex) == 0);
+    CHECK(memcmp(&rwlock, &rwlock2, sizeof rwlock) == 0);
     CHECK(memcmp(&cond, &cond2, sizeof cond) == 0);
     CHECK(memcmp(&once, &once2, sizeof once) == 0);
     CHECK(memcmp(&group, &group2, sizeof group) == 0);
@@ -132,6 +138,7 @@ static void initialisers(void)
     CHECK(memcmp(&barrier, &barrier2, sizeof barrier) == 0);
     CHECK(memcmp(&bp, &bp2, sizeof bp) == 0);
     CHECK(memcmp(&mutex, zero, sizeof mutex) == 0);
+    CHECK(memcmp(&rwlock, zero, sizeof rwlock) == 0);
     CHECK(memcmp(&cond, zero, sizeof cond) == 0);
     CHECK(memcmp(&once, zero, sizeof once) == 0);
     CHECK(memcmp(&group, zero, sizeof group) == 0);

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// rwlock.c - a lock for many readers or one writer, who take turns when both wait.
+//
+// Readers are a count in one word with a lock bit (word.h), the writer is a bit of it. Free or
+// among readers, taking and releasing it are one compare-exchange each. While anybody waits no new
+// reader comes in, so that writers do not starve; a writer that leaves lets all readers in that
+// wait, also those behind other writers, so that readers do not either. The last reader lets the
+// first writer go. As with the mutex, that one tries again, and after BARGES newcomers in a row it
+// is handed the lock.
+//
+// Last touch: who lets others in publishes the word and unlocks it in one store.
+#include <errno.h>
+
+#include "base/lock.h"
+#include "oasync/sync.h"
+#include "sched/wait.h"
+#include "sync/word.h"
+
+enum { BARGES = 4 }; // the reason is mutex.c's
+enum { TRY_AGAIN = 0, LET_IN = 1 };
+
+#define WRITER (UINT64_C(1) << 35) // somebody holds it for writing
+
+typedef struct rwlock {
+    _Atomic uint64_t word; // the readers inside and WRITER; who may write it: word.h
+    oai_waiters_t waiters; // under the word's lock. A wait's `data` is the writer, NULL a reader
+    // Who holds it for writing (oai_wait_self()), or 0. Written by that one, or by who hands it
+    // over.
+    _Atomic uintptr_t writer;
+} rwlock_state_t;
+
+_Static_assert(sizeof(rwlock_state_t) <= sizeof(oa_rwlock_t), "fits what is public");
+
+static rwlock_state_t *state_of(oa_rwlock_t *lock)
+{
+    return (rwlock_state_t *)(void *)lock;
+}
+
+void oa_rwlock_init(oa_rwlock_t *lock)
+{
+    *lock = (oa_rwlock_t)OA_RWLOCK_INIT;
+}
+
+static bool is_writer(rwlock_state_t *lock, uintptr_t self)
+{
+    // Relaxed: only who holds it finds itself there.
+    return atomic_load_explicit(&lock->writer, memory_order_relaxed) == self;
+}
+
+static void set_writer(rwlock_state_t *lock, uintptr_t writer)
+{
+    atomic_store_explicit(&lock->writer, writer, memory_order_relaxed); // as above
+}
+
+// ---- Coming in ----------------------------------------------------------------------------------
+
+// Whether one more can come in, while nobody waits or regardless of that. `wait`: a reader does.
+static bool free_for(uint64_t word, bool writes)
+{
+    uint64_t readers = word & OAI_WORD_COUNT;
+    if (word & WRITER)
+        return false;
+    return writes ? readers == 0 : readers != OAI_WORD_COUNT;
+}
+
+static bool try_enter(rwlock_state_t *lock, bool writes)
+{
+    uint64_t seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
+    unsigned rounds = 0;
+    for (;;) {
+        if (seen & OAI_WORD_LOCKED) { // for a moment only
+            oai_lock_pause(&rounds);
+            seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
+        } else if (!free_for(seen, writes) || (!writes && seen & OAI_WORD_WAITERS)) {
+            return false;
+            // Acquire: pairs with the release of each that has left.
+        } else if (atomic_compare_exchange_weak_explicit(
+                       &lock->word, &seen, writes ? seen | WRITER : seen + 1, memory_order_acquire,
+                       memory_order_relaxed)) {
+            return true;
+        }
+    }
+}
+
+// Under the word's lock: lets the first writer go that waits. Returns the new word.
+static uint64_t let_writer_in(rwlock_state_t *lock, uint64_t word, oai_list_t *claimed)
+{
+    oai_wait_t *wait = oai_wait_claim_first(&lock->waiters);
+    if (!wait)
+        return word;
+    bool hand_over = wait->result >= BARGES;
+    wait->result = hand_over ? LET_IN : TRY_AGAIN;
+    oai_list_append(claimed, &wait->link);
+    if (!hand_over) {
+        lock->waiters.coming++;
+        return word;
+    }
+    set_writer(lock, (uintptr_t)wait->data);
+    return word | WRITER;
+}
+
+// Under the word's lock: whoever waits comes in, as far as it may; `all_readers`: past the writers,
+// too. Returns the new word. `claimed` are to be made ready when it is unlocked.
+static uint64_t let_in(rwlock_state_t *lock, uint64_t word, bool all_readers, oai_list_t *claimed)
+{
+    oai_link_t *next;
+    if (word & WRITER)
+        return word;
+    for (oai_link_t *link = lock->waiters.list.head; link; link = next) {
+        oai_wait_t *wait = oai_container(link, oai_wait_t, link);
+        next = link->next;
+        if (wait->data && all_readers)
+            continue;
+        if (wait->data)
+            break;
+        oai_list_remove(&lock->waiters.list, link);
+        wait->linked = false;
+        if (oai_wait_claim(wait)) {
+            wait->result = LET_IN;
+            oai_list_append(claimed, link);
+            word++;
+        } else {
+            lock->waiters.coming++;
+        }
+    }
+    return word & OAI_WORD_COUNT ? word : let_writer_in(lock, word, claimed);
+}
+
+// Comes in, or puts the wait into the list. 0, -ETIMEDOUT, -EINPROGRESS: it is linked. `beaten`: it
+// was woken and a newcomer was quicker.
+static int enqueue(rwlock_state_t *lock, oai_wait_t *wait, int64_t deadline, int beaten)
+{
+    int err = -EINPROGRESS;
+    bool writes = wait->data != NULL;
+    uint64_t word = oai_word_lock(&lock->word);
+    lock->waiters.coming -= beaten != 0;
+    if (free_for(word, writes) && (writes || oai_list_empty(&lock->waiters.list))) {
+        word = writes ? word | WRITER : word + 1;
+        err = 0;
+    } else if (oai_wait_expired(deadline)) {
+        err = -ETIMEDOUT;
+    } else if (beaten) {
+        oai_wait_link_first(&lock->waiters, wait);
+    } else {
+        oai_wait_link(&lock->waiters, wait);
+    }
+    oai_word_unlock(&lock->word, word, &lock->waiters);
+    return err;
+}
+
+// A wait that came to nothing is taken back (NULL: it was woken and gives up); it may have kept
+// others out.
+static int withdraw(rwlock_state_t *lock, oai_wait_t *wait, int err)
+{
+    oai_list_t claimed = {NULL, NULL};
+    uint64_t word = oai_word_lock(&lock->word);
+    if (wait)
+        oai_wait_unlink(&lock->waiters, wait);
+    else
+        lock->waiters.coming--;
+    word = let_in(lock, word, false, &claimed);
+    oai_word_unlock(&lock->word, word, &lock->waiters);
+    oai_wait_ready_all(&claimed);
+    return err;
+}
+
+// `writer`: who wants to write; 0: a reader.
+static int enter_slow(rwlock_state_t *lock, uintptr_t writer, bool breakable, int64_t deadline)
+{
+    for (int beaten = 0;; beaten++) {
+        oai_wait_t wait;
+        int err = oai_wait_begin(&wait, breakable);
+        if (err)
+            return beaten ? withdraw(lock, NULL, err) : err;
+        wait.data = (void *)writer;
+        wait.result = beaten; // for who finds it in the list
+        err = enqueue(lock, &wait, deadline, beaten);
+        if (err != -EINPROGRESS)
+            return err;
+        err = oai_wait_park(&wait, deadline);
+        if (err)
+            return withdraw(lock, &wait, err);
+        if (wait.result == LET_IN)
+            return 0;
+    }
+}
+
+static int enter(oa_rwlock_t *given, bool writes, bool breakable, int64_t deadline)
+{
+    if (!given)
+        return -EINVAL;
+    if (breakable && oai_wait_cancelled())
+        return -ECANCELED;
+    rwlock_state_t *lock = state_of(given);
+    uintptr_t self = oai_wait_self();
+    if (!try_enter(lock, writes)) {
+        if (is_writer(lock, self))
+            return -EDEADLK;
+        int err = enter_slow(lock, writes ? self : 0, breakable, deadline);
+        if (err)
+            return err;
+    }
+    if (writes)
+        set_writer(lock, self);
+    return 0;
+}
+
+int oa_rwlock_rdlock(oa_rwlock_t *lock)
+{
+    return enter(lock, false, false, OA_FOREVER);
+}
+
+int oa_rwlock_wrlock(oa_rwlock_t *lock)
+{
+    return enter(lock, true, false, OA_FOREVER);
+}
+
+int oa_rwlock_rdlock_until(oa_rwlock_t *lock, int64_t deadline)
+{
+    return enter(lock, false, true, deadline);
+}
+
+int oa_rwlock_wrlock_until(oa_rwlock_t *lock, int64_t deadline)
+{
+    return enter(lock, true, true, deadline);
+}
+
+int oa_rwlock_tryrdlock(oa_rwlock_t *lock)
+{
+    if (!lock)
+        return -EINVAL;
+    return try_enter(state_of(lock), false) ? 0 : -EBUSY;
+}
+
+int oa_rwlock_trywrlock(oa_rwlock_t *lock)
+{
+    if (!lock)
+        return -EINVAL;
+    if (!try_enter(state_of(lock), true))
+        return -EBUSY;
+    set_writer(state_of(lock), oai_wait_self());
+    return 0;
+}
+
+// ---- Leaving ------------------------------------------------------------------------------------
+
+// The writer, or a reader, has been taken off the word, which is locked.
+static void leave_slow(rwlock_state_t *lock, uint64_t word, bool wrote)
+{
+    oai_list_t claimed = {NULL, NULL};
+    if ((word & OAI_WORD_COUNT) == 0)
+        word = let_in(lock, word, wrote, &claimed);
+    oai_word_unlock(&lock->word, word, &lock->waiters);
+    oai_wait_ready_all(&claimed);
+}
+
+static void leave_writer(rwlock_state_t *lock)
+{
+    uint64_t seen = WRITER;
+    set_writer(lock, 0);
+    // Release: pairs with the acquire in try_enter().
+    if (!atomic_compare_exchange_strong_explicit(&lock->word, &seen, 0, memory_order_release,
+                                                 memory_order_relaxed))
+        leave_slow(lock, oai_word_lock(&lock->word) & ~WRITER, true);
+}
+
+static int leave_reader(rwlock_state_t *lock)
+{
+    uint64_t seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
+    while (!(seen & OAI_WORD_LOCKED)) {
+        uint64_t readers = seen & OAI_WORD_COUNT;
+        if (readers == 0)
+            return -EPERM;
+        if (readers == 1 && seen & OAI_WORD_WAITERS)
+            break;
+        // Release: as in leave_writer().
+        if (atomic_compare_exchange_weak_explicit(&lock->word, &seen, seen - 1,
+                                                  memory_order_release, memory_order_relaxed))
+            return 0;
+    }
+    uint64_t word = oai_word_lock(&lock->word);
+    bool inside = (word & OAI_WORD_COUNT) != 0;
+    if (inside)
+        leave_slow(lock, word - 1, false);
+    else
+        oai_word_unlock(&lock->word, word, &lock->waiters);
+    return inside ? 0 : -EPERM;
+}
+
+int oa_rwlock_unlock(oa_rwlock_t *given)
+{
+    if (!given)
+        return -EINVAL;
+    rwlock_state_t *lock = state_of(given);
+    if (!is_writer(lock, oai_wait_self()))
+        return leave_reader(lock);
+    leave_writer(lock);
+    return 0;
+}
+
+int oa_rwlock_destroy(oa_rwlock_t *given)
+{
+    if (!given)
+        return -EINVAL;
+    rwlock_state_t *lock = state_of(given);
+    uint64_t word = oai_word_lock(&lock->word);
+    bool busy = word & (WRITER | OAI_WORD_COUNT) || oai_wait_busy(&lock->waiters);
+    oai_word_unlock(&lock->word, word, &lock->waiters);
+    return busy ? -EBUSY : 0;
+}
