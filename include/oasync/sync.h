@@ -128,8 +128,9 @@ int oa_rwlock_rdlock(oa_rwlock_t *lock);
 //  -ECANCELED  the calling task was cancelled.
 int oa_rwlock_rdlock_until(oa_rwlock_t *lock, int64_t deadline);
 
-// Locks for writing, waiting until nobody else reads or writes. The holder is the calling task, or
-// the plain thread. A cancel does not interrupt it.
+// Locks for writing, waiting until nobody reads or writes. The holder is the calling task, or the
+// plain thread. Who reads must leave before: it would wait for itself. A cancel does not interrupt
+// it.
 // Any thread; waits.
 // Returns 0, or
 //  -EINVAL   lock is NULL;
@@ -146,7 +147,7 @@ int oa_rwlock_wrlock_until(oa_rwlock_t *lock, int64_t deadline);
 // Any thread; never waits.
 // Returns 0, or
 //  -EINVAL  lock is NULL;
-//  -EBUSY   somebody writes, or waits.
+//  -EBUSY   somebody writes or waits, or is about to.
 int oa_rwlock_tryrdlock(oa_rwlock_t *lock);
 
 // Locks for writing if that needs no wait. Works in a cancelled task too.
@@ -156,7 +157,8 @@ int oa_rwlock_tryrdlock(oa_rwlock_t *lock);
 //  -EBUSY   somebody reads or writes.
 int oa_rwlock_trywrlock(oa_rwlock_t *lock);
 
-// Unlocks what the caller has locked, for reading or for writing.
+// Unlocks what the caller has locked for writing, or gives one reader's lock back, whose is not
+// recorded.
 // Any thread, the writer only if there is one; never waits.
 // Returns 0, or
 //  -EINVAL  lock is NULL;

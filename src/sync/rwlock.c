@@ -54,7 +54,7 @@ static void set_writer(rwlock_state_t *lock, uintptr_t writer)
 
 // ---- Coming in ----------------------------------------------------------------------------------
 
-// Whether one more can come in, while nobody waits or regardless of that. `wait`: a reader does.
+// Whether one more can come in, as far as those inside are concerned.
 static bool free_for(uint64_t word, bool writes)
 {
     uint64_t readers = word & OAI_WORD_COUNT;
@@ -82,48 +82,55 @@ static bool try_enter(rwlock_state_t *lock, bool writes)
     }
 }
 
-// Under the word's lock: lets the first writer go that waits. Returns the new word.
-static uint64_t let_writer_in(rwlock_state_t *lock, uint64_t word, oai_list_t *claimed)
+// Under the word's lock: a writer that waits and was claimed is let go. Returns the new word.
+static uint64_t let_writer_go(rwlock_state_t *lock, uint64_t word, oai_wait_t *wait)
 {
-    oai_wait_t *wait = oai_wait_claim_first(&lock->waiters);
-    if (!wait)
-        return word;
-    bool hand_over = wait->result >= BARGES;
-    wait->result = hand_over ? LET_IN : TRY_AGAIN;
-    oai_list_append(claimed, &wait->link);
-    if (!hand_over) {
+    if (wait->result < BARGES) {
+        wait->result = TRY_AGAIN;
         lock->waiters.coming++;
         return word;
     }
+    wait->result = LET_IN;
     set_writer(lock, (uintptr_t)wait->data);
     return word | WRITER;
 }
 
-// Under the word's lock: whoever waits comes in, as far as it may; `all_readers`: past the writers,
-// too. Returns the new word. `claimed` are to be made ready when it is unlocked.
-static uint64_t let_in(rwlock_state_t *lock, uint64_t word, bool all_readers, oai_list_t *claimed)
+// Under the word's lock: those who wait come in, in their order, up to the first that may not, or
+// until a writer was let go; `only_readers`: writers are passed. Returns the new word. `claimed`
+// are to be made ready when it is unlocked.
+static uint64_t let_in_order(rwlock_state_t *lock, uint64_t word, bool only_readers,
+                             oai_list_t *claimed)
 {
     oai_link_t *next;
-    if (word & WRITER)
-        return word;
     for (oai_link_t *link = lock->waiters.list.head; link; link = next) {
         oai_wait_t *wait = oai_container(link, oai_wait_t, link);
+        bool writes = wait->data != NULL;
         next = link->next;
-        if (wait->data && all_readers)
+        if (writes && only_readers)
             continue;
-        if (wait->data)
+        if (!free_for(word, writes))
             break;
         oai_list_remove(&lock->waiters.list, link);
         wait->linked = false;
-        if (oai_wait_claim(wait)) {
-            wait->result = LET_IN;
-            oai_list_append(claimed, link);
-            word++;
-        } else {
+        if (!oai_wait_claim(wait)) {
             lock->waiters.coming++;
+            continue;
         }
+        oai_list_append(claimed, link);
+        if (writes)
+            return let_writer_go(lock, word, wait);
+        wait->result = LET_IN;
+        word++;
     }
-    return word & OAI_WORD_COUNT ? word : let_writer_in(lock, word, claimed);
+    return word;
+}
+
+// The same; `wrote`: a writer has left, so all readers have their turn.
+static uint64_t let_in(rwlock_state_t *lock, uint64_t word, bool wrote, oai_list_t *claimed)
+{
+    if (wrote)
+        word = let_in_order(lock, word, true, claimed);
+    return let_in_order(lock, word, false, claimed);
 }
 
 // Comes in, or puts the wait into the list. 0, -ETIMEDOUT, -EINPROGRESS: it is linked. `beaten`: it

@@ -231,6 +231,55 @@ static void cancelled(void *arg)
     CHECK_EQ(oa_rwlock_destroy(&lock), 0);
 }
 
+static atomic_bool busy, go_on;
+
+static void keep_worker_busy(void *arg)
+{
+    (void)arg;
+    atomic_store(&busy, true);
+    while (!atomic_load(&go_on))
+        ;
+}
+
+static void write_broken(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_rwlock_wrlock_until(&lock, OA_FOREVER), -ECANCELED);
+}
+
+static void read_once(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_rwlock_rdlock(&lock), 0);
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+}
+
+// The last reader leaves when the wait of the first writer has been broken, and that has not yet
+// had its turn: the reader behind it is let in.
+static void broken_writer(void)
+{
+    reset();
+    atomic_store(&busy, false);
+    atomic_store(&go_on, false);
+    CHECK_EQ(oa_start(&coord, nothing, .max_workers = 1), 0);
+    CHECK_EQ(oa_rwlock_rdlock(&lock), 0);
+    oa_task_t *writer = spawn(write_broken, NULL);
+    UNTIL(parks() == 1);
+    oa_task_t *reader = spawn(read_once, NULL);
+    UNTIL(parks() == 2);
+    oa_task_t *keeper = spawn(keep_worker_busy, NULL);
+    UNTIL(atomic_load(&busy));
+    CHECK_EQ(oa_cancel(writer), 0);
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+    CHECK_EQ(oa_rwlock_trywrlock(&lock), -EBUSY);
+    atomic_store(&go_on, true);
+    join(keeper);
+    join(writer);
+    join(reader);
+    CHECK_EQ(oa_rwlock_destroy(&lock), 0);
+    CHECK_EQ(oa_wait(coord), 0);
+}
+
 // ---- Nobody starves -----------------------------------------------------------------------------
 
 static atomic_bool enough;
@@ -317,6 +366,7 @@ int main(void)
     everywhere(readers_together);
     everywhere(writer_gives_up);
     everywhere(cancelled);
+    broken_writer();
     everywhere(nobody_starves);
     everywhere(last_touch);
     for (int workers = 1; workers <= 2; workers++) {

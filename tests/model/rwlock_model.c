@@ -155,6 +155,29 @@ static void read_to_the_end(void)
     free_again();
 }
 
+// The last reader leaves, perhaps while the wait of the first writer is broken: the reader behind
+// that one comes in, and need not try again.
+static void reads_at_once(void *unused)
+{
+    use(unused);
+    model_assert(stub_resumed() <= 1);
+}
+
+static void leaves(void *unused)
+{
+    (void)unused;
+    model_assert(oa_rwlock_unlock(lock) == 0);
+}
+
+static void broken_writer(void)
+{
+    reset();
+    model_assert(oa_rwlock_rdlock(lock) == 0);
+    stub_task("late", use, &writes_late);
+    stub_task("reads", reads_at_once, &reads);
+    model_thread("leaves", leaves, NULL);
+}
+
 static void late_writers(void)
 {
     reset();
@@ -203,6 +226,8 @@ static void cancelled_between(void)
 }
 
 MODEL(late_writer, late_writer, read_to_the_end, .bound = 2, .stale = 1,
+      .must_see = 1 << TIMED_OUT);
+MODEL(broken_writer, broken_writer, free_again, .bound = 1, .stale = -1,
       .must_see = 1 << TIMED_OUT);
 MODEL(late_writers, late_writers, free_again, .bound = 2, .stale = -1, .must_see = 1 << TIMED_OUT);
 MODEL(late_reader, late_reader, free_again, .bound = 2, .stale = 1, .must_see = 1 << TIMED_OUT);
