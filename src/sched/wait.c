@@ -265,7 +265,8 @@ static __attribute__((noinline)) void wake_thread(_Atomic uint32_t *futex)
     oai_os.futex_wake(futex, 1);
 }
 
-void oai_wait_ready(oai_wait_t *wait)
+// `next`: a task shall run next on this worker, not behind what is ready there.
+static inline void ready(oai_wait_t *wait, bool next)
 {
     oai_task_t *task = wait->task;
     uint64_t word = wait->word;
@@ -279,9 +280,14 @@ void oai_wait_ready(oai_wait_t *wait)
     else if (!(atomic_fetch_or_explicit(word_of(wait), READY, memory_order_acq_rel) & SAVED))
         return;
     if (OAI_LIKELY(!(word & THREAD)))
-        oai_task_ready(task, true);
+        oai_task_ready(task, next);
     else
         wake_thread(task ? &task->futex : &wait->futex);
+}
+
+void oai_wait_ready(oai_wait_t *wait)
+{
+    ready(wait, true);
 }
 
 void oai_wait_over(oai_wait_t *wait, oai_task_t *task)
@@ -302,15 +308,12 @@ void oai_wait_claim_all(oai_waiters_t *waiters, int result, oai_list_t *claimed)
     }
 }
 
-// Whoever is made ready last runs next: that is to be the first, and the others follow in order.
+// The first runs next; the others follow in their order.
 void oai_wait_ready_all(oai_list_t *claimed)
 {
-    oai_link_t *first = oai_list_pop(claimed);
     oai_link_t *link;
-    while ((link = oai_list_pop(claimed)) != NULL)
-        oai_wait_ready(oai_container(link, oai_wait_t, link));
-    if (first)
-        oai_wait_ready(oai_container(first, oai_wait_t, link));
+    for (bool next = true; (link = oai_list_pop(claimed)) != NULL; next = false)
+        ready(oai_container(link, oai_wait_t, link), next);
 }
 
 bool oai_wait_break(oai_task_t *task, uint64_t word, int result)

@@ -222,13 +222,21 @@ static void all_at_once(void *arg)
     all_over();
 }
 
-// On one worker they come back in the order in which they have waited.
-static void all_in_order(void *arg)
+// On one worker they come back in the order in which they have waited, whoever lets them go.
+static void in_order(void *arg)
 {
-    coord = oa_coord();
     all_at_once(arg);
     for (int i = 0; i < QUEUE; i++)
         CHECK_EQ(order[i], i);
+}
+
+static void all_in_order(void)
+{
+    CHECK_EQ(oa_start(&coord, nothing, .max_workers = 1), 0);
+    in_order(NULL);
+    CHECK_EQ(oa_wait(coord), 0);
+    CHECK_EQ(oa_start(&coord, in_order, .max_workers = 1), 0);
+    CHECK_EQ(oa_wait(coord), 0);
 }
 
 // A task that has the mutex as a gate holds it as if it had locked it.
@@ -342,7 +350,7 @@ int main(void)
     everywhere(deadlines);
     everywhere(one_by_one);
     everywhere(all_at_once);
-    CHECK_EQ(oa_run(all_in_order, NULL, .max_workers = 1), 0);
+    all_in_order();
     everywhere(gate);
     everywhere(cancelled);
     everywhere(last_touch);
