@@ -163,6 +163,8 @@ static bool sendable(oa_chan_t *ch, const void *elem)
     return ch && (elem || ch->queue.elem_size == 0);
 }
 
+typedef int go_on_fn(oa_chan_t *ch, void *elem, int64_t deadline);
+
 static __attribute__((noinline)) int send_waiting(oa_chan_t *ch, void *elem, int64_t deadline)
 {
     return transfer(ch, elem, try_send, &ch->senders, deadline);
@@ -186,24 +188,25 @@ static __attribute__((noinline)) int recv_locked(oa_chan_t *ch, void *elem, int6
     return err == -EAGAIN ? recv_waiting(ch, elem, deadline) : err;
 }
 
-static __attribute__((noinline)) int send_other(oa_chan_t *ch, void *elem, int64_t deadline)
+// Without a queue, or with the lock yet to be taken.
+INLINED int other(oa_chan_t *ch, void *elem, int64_t deadline, go_on_fn *waiting, go_on_fn *locked)
 {
     if (ch->queue.capacity == 0)
-        return send_waiting(ch, elem, deadline);
+        return waiting(ch, elem, deadline);
     if (oai_wait_cancelled())
         return -ECANCELED;
     oai_lock(&ch->lock);
-    return send_locked(ch, elem, deadline);
+    return locked(ch, elem, deadline);
+}
+
+static __attribute__((noinline)) int send_other(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    return other(ch, elem, deadline, send_waiting, send_locked);
 }
 
 static __attribute__((noinline)) int recv_other(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    if (ch->queue.capacity == 0)
-        return recv_waiting(ch, elem, deadline);
-    if (oai_wait_cancelled())
-        return -ECANCELED;
-    oai_lock(&ch->lock);
-    return recv_locked(ch, elem, deadline);
+    return other(ch, elem, deadline, recv_waiting, recv_locked);
 }
 
 // Most elements are words in a ring, and most transfers find room or an element there and nobody

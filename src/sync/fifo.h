@@ -41,6 +41,7 @@ void oai_fifo_destroy(oai_fifo_t *fifo);
 // The commonest element: a pointer, a number.
 typedef uint64_t oai_word_t;
 
+// Copies an element.
 static inline void oai_fifo_copy(void *to, const void *from, size_t size)
 {
     if (size == sizeof(oai_word_t))

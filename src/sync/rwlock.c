@@ -24,9 +24,8 @@ enum { TRY_AGAIN = 0, LET_IN = 1 };
 typedef struct rwlock {
     _Atomic uint64_t word; // the readers inside and WRITER; who may write it: word.h
     oai_waiters_t waiters; // under the word's lock. A wait's `data` is the writer, NULL a reader
-    // Who holds it for writing (oai_wait_self()), or 0. Written by that one, or by who hands it
-    // over.
-    _Atomic uintptr_t writer;
+    _Atomic uintptr_t
+        writer; // who holds it for writing (oai_wait_self()), or 0: written by that one
 } rwlock_state_t;
 
 _Static_assert(sizeof(rwlock_state_t) <= sizeof(oa_rwlock_t), "fits what is public");
@@ -91,7 +90,6 @@ static uint64_t let_writer_go(rwlock_state_t *lock, uint64_t word, oai_wait_t *w
         return word;
     }
     wait->result = LET_IN;
-    set_writer(lock, (uintptr_t)wait->data);
     return word | WRITER;
 }
 

@@ -5,7 +5,7 @@
 
 static oa_rwlock_t lock;
 static oa_sem_t ready, gate;
-static atomic_int readers, most_readers;
+static atomic_int readers;
 static int writes; // under the lock
 static bool writing;
 
@@ -15,7 +15,6 @@ static void reset(void)
     oa_sem_init(&ready, 0);
     oa_sem_init(&gate, 0);
     atomic_store(&readers, 0);
-    atomic_store(&most_readers, 0);
     writes = 0;
     writing = false;
 }
@@ -68,9 +67,8 @@ static void read_it(int turn)
 {
     CHECK_EQ(turn % 2 ? oa_rwlock_rdlock(&lock) : oa_rwlock_rdlock_until(&lock, LATE), 0);
     CHECK(!writing);
-    int seen = writes, now = atomic_fetch_add(&readers, 1) + 1;
-    if (now > atomic_load(&most_readers))
-        atomic_store(&most_readers, now);
+    int seen = writes;
+    atomic_fetch_add(&readers, 1);
     if (turn % 16 == 0)
         oa_yield(); // it is held over a wait
     CHECK_EQ(writes, seen);
