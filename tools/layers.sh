@@ -14,7 +14,7 @@ base     <stdatomic.h>@base/atomic.h <sched.h>@base/lock.c <immintrin.h>
 os       base oasync/time.h <*>
 fiber    base os oasync/time.h <sanitizer/*> <valgrind/*> <immintrin.h>
 sched    base os fiber oasync
-sync     base os sched/wait.h sched/sched.h oasync
+sync     base os sched/wait.h sched/wait_hot.h@sync/chan.c sched/sched.h oasync
 fork     base sched/wait.h sched/sched.h sync oasync
 io       base os sched/wait.h sched/sched.h sync oasync
 debug    base os sched/wait.h sched/sched.h oasync

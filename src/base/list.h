@@ -65,8 +65,13 @@ static inline void oai_list_remove(oai_list_t *list, oai_link_t *link)
 static inline oai_link_t *oai_list_pop(oai_list_t *list)
 {
     oai_link_t *link = list->head;
-    if (link)
-        oai_list_remove(list, link);
+    if (link) {
+        list->head = link->next;
+        if (link->next)
+            link->next->prev = NULL;
+        else
+            list->tail = NULL;
+    }
     return link;
 }
 

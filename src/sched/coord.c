@@ -356,7 +356,7 @@ static void init_worker(oa_coord_t *coord, int id)
     worker->id = id;
     worker->tick = OAI_TICK;
     worker->random = (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) + 1;
-    worker->tasks.pool = &coord->tasks;
+    oai_task_cache_init(&worker->tasks, &coord->tasks);
     oai_runq_init(&worker->queue);
     oai_stack_cache_init(&worker->stacks, &coord->stacks);
     oai_timers_init(&coord->shards[id], oai_os.now());

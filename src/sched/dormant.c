@@ -10,6 +10,7 @@
 // A cancel of the consumer is one of `self`: its flag says for good that there shall be no call any
 // more. Who cancels sets that first, then the flag of the call that runs; the end of a call clears
 // the call's flag first, then looks at that of `self`. So a cancel reaches a call or forbids it.
+#include "sched/hot.h"
 #include "sched/internal.h"
 #include "sched/sched.h"
 
@@ -173,7 +174,7 @@ static bool settle(oai_dormant_t *dormant)
     switch (oai_consumer_rest(dormant)) {
     case OAI_MORE:
         oai_sync_release(dormant->call);
-        oai_task_ready(dormant->call, false);
+        oai_task_ready(dormant->call);
         return false;
     case OAI_OVER: oai_consumer_end(dormant); return true;
     default: // it rests: from here on it is whose who wakes it
@@ -223,7 +224,7 @@ void oai_dormant_cancel(oai_dormant_t *dormant)
     if ((atomic_load_explicit(&call->flags, memory_order_relaxed) & OAI_TASK_QUEUED) &&
         oai_pool_withdraw(&dormant->coord->pool, call)) {
         oai_sync_release(call);
-        oai_task_ready(call, false);
+        oai_task_ready(call);
     }
 }
 

@@ -85,13 +85,14 @@ static oai_sleeper_t *choose(oai_idle_t *idle)
     return sleeper;
 }
 
-void oai_idle_wake_one(oai_idle_t *idle)
+int oai_idle_wake_one(oai_idle_t *idle)
 {
     oai_lock(&idle->lock);
     oai_sleeper_t *sleeper = choose(idle);
     oai_unlock(&idle->lock);
     if (sleeper)
         wake(sleeper);
+    return 0;
 }
 
 void oai_idle_published_outside(oai_idle_t *idle)

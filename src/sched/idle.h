@@ -46,8 +46,8 @@ void oai_idle_init(oai_idle_t *idle, unsigned workers, bool asymmetric);
 // ---- Whoever makes work wait ------------------------------------------------------------------
 
 // To be called after the work has been put where a worker finds it. Wakes one if one sleeps and
-// nobody is on the way to the work.
-static inline void oai_idle_published(oai_idle_t *idle);
+// nobody is on the way to the work. Returns 0, so that who calls it last can return by it.
+static inline int oai_idle_published(oai_idle_t *idle);
 
 // As above, but work from outside does not wait for a dozing worker either.
 void oai_idle_published_outside(oai_idle_t *idle);
@@ -84,7 +84,7 @@ void oai_idle_sleep(oai_idle_t *idle, oai_sleeper_t *self, int64_t until,
 
 // ---- The publisher's fast path ------------------------------------------------------------------
 
-void oai_idle_wake_one(oai_idle_t *idle);
+int oai_idle_wake_one(oai_idle_t *idle);
 
 static inline void oai_idle_barrier(const oai_idle_t *idle)
 {
@@ -95,11 +95,12 @@ static inline void oai_idle_barrier(const oai_idle_t *idle)
         atomic_thread_fence(memory_order_seq_cst);
 }
 
-static inline void oai_idle_published(oai_idle_t *idle)
+static inline int oai_idle_published(oai_idle_t *idle)
 {
     oai_idle_barrier(idle);
     if (OAI_UNLIKELY(atomic_load_explicit(&idle->wanted, memory_order_relaxed)))
-        oai_idle_wake_one(idle);
+        return oai_idle_wake_one(idle);
+    return 0;
 }
 
 #endif

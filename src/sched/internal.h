@@ -127,10 +127,6 @@ _Static_assert(sizeof(oai_task_t) == 128, "a task is two cache lines");
 oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec,
                           bool bare);
 
-// The same of a spec that has no option but, perhaps, a handle (`named`).
-oai_task_t *oai_task_make_plain(oai_worker_t *worker, oa_fn *fn, void *arg, const char *where,
-                                bool named);
-
 // The spec of a chain, which oai_task_make() is given for the spec of a task whose fn is
 // oai_chain_run. It has a drop, so that the task gets an `extra`.
 typedef struct oai_chain_spec {
@@ -155,6 +151,9 @@ void oai_own_end(oai_task_t *task);
 // caller is no worker of its coordinator. finish: the same for one that is not counted.
 void oai_task_end(oai_task_t *task, oai_worker_t *worker);
 void oai_task_finish(oai_task_t *task, oai_worker_t *worker);
+
+// oai_task_end() of a task that has nothing but a handle, by a worker.
+void oai_task_end_named(oai_task_t *task, oai_worker_t *worker);
 
 // A task that nobody has been told of is not to be joined.
 void oai_task_disown(oai_task_t *task);
@@ -193,9 +192,6 @@ void oai_task_abandon(oai_task_t *task);
 
 // A task of the coordinator has ended, or what was counted as spawned could not be made.
 void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker);
-
-// The handle of a task that was made with .task and cannot have ended.
-oa_task_t *oai_task_handle(oai_task_t *task);
 
 // A delayed task, taken out of its shard, or any that is not to begin: calls its drop and ends it.
 void oai_task_discard(oai_task_t *task, oai_worker_t *worker);
@@ -248,6 +244,20 @@ void oai_wait_break_cancelled(oai_task_t *task);
 // From the next stack: the registers of a task that parks have been stored.
 void oai_wait_saved(oai_task_t *task);
 
+// What has ended the wait of the calling task, which was resumed: 0, -ETIMEDOUT, -ECANCELED; and
+// its cold half, for a word with a cause.
+int oai_wait_broken(oai_task_t *task, uint64_t word);
+
+enum { OAI_WAIT_CAUSE = 3 << 4 }; // no cause: it was woken
+
+static inline int oai_wait_ended(oai_task_t *task)
+{
+    oai_sync_acquire(&task->word);
+    // Acquire: pairs with the release of ready: what was handed over is seen.
+    uint64_t word = atomic_load_explicit(&task->word, memory_order_acquire);
+    return OAI_LIKELY(!(word & OAI_WAIT_CAUSE)) ? 0 : oai_wait_broken(task, word);
+}
+
 // The word of the next wait of a HELD task; the task was linked with it, and the object is
 // unlocked; how that wait ended: 0 or -ECANCELED.
 uint64_t oai_wait_next(oai_task_t *task);
@@ -288,10 +298,11 @@ struct oai_worker {
     oai_stack_t *stack;  // the stack that this worker stands on
     oai_task_t *left;    // who left for this stack, and why
     oai_leave_t left_why;
-    int tick;            // dispatches until the next look around
-    unsigned looks;      // looks around so far
-    int streak;          // dispatches of the next task in a row
-    oai_task_t *pending; // to be run first by a fresh loop
+    const oai_fpctl_t *left_fp; // its mode, in its own frame
+    int tick;                   // dispatches until the next look around
+    unsigned looks;             // looks around so far
+    int streak;                 // dispatches of the next task in a row
+    oai_task_t *pending;        // to be run first by a fresh loop
     // Counters: written by the worker alone, read by anybody.
     _Atomic uint64_t dispatches, parks, steals;
     // Tasks spawned and ended here. Ended: release; pairs with the acquire in coord.c that finds
@@ -323,12 +334,24 @@ static inline oai_task_t *oai_current(void)
 void oai_worker_run(oai_worker_t *worker);
 oai_task_t *oai_worker_find(oai_worker_t *worker);
 
-// The calling task, which has made itself findable, leaves its worker to others. It returns when
-// it is resumed, perhaps on another worker. oai_worker_prepare() must have been 0.
-void oai_worker_leave(oai_worker_t *worker, oai_leave_t why);
+// The calling task, which has made itself findable, leaves its worker to others. It returns how its
+// wait has ended when it is resumed, perhaps on another worker. oai_worker_prepare() must have been
+// 0.
+int oai_worker_park(oai_worker_t *worker);
 
 // Makes sure of a stack on which the worker could go on, maps one if need be. 0 or -ENOMEM.
-int oai_worker_prepare(oai_worker_t *worker);
+int oai_worker_prepare_slow(oai_worker_t *worker);
+
+static inline bool oai_worker_prepared(oai_worker_t *worker)
+{
+    // A loop with a stack of its own needs none.
+    return OAI_OWN_STACKS || OAI_LIKELY(oai_stack_ready(&worker->stacks));
+}
+
+static inline int oai_worker_prepare(oai_worker_t *worker)
+{
+    return oai_worker_prepared(worker) ? 0 : oai_worker_prepare_slow(worker);
+}
 
 // The worker of a coordinator that the calling thread is, or NULL.
 static inline oai_worker_t *oai_worker_of(const oa_coord_t *coord)
@@ -337,8 +360,10 @@ static inline oai_worker_t *oai_worker_of(const oa_coord_t *coord)
     return worker && worker->coord == coord ? worker : NULL;
 }
 
-// Queues a task that is ready, from any thread: next in line, or last.
-void oai_task_ready(oai_task_t *task, bool next);
+// Queues a task that is ready, from any thread: last, or next in line. The latter returns 0, so that
+// who calls it last can return by it.
+void oai_task_ready(oai_task_t *task);
+int oai_task_ready_next(oai_task_t *task);
 
 // A new task is ready on its own worker. False: no memory.
 bool oai_worker_push_new(oai_worker_t *worker, oai_task_t *task);

@@ -116,8 +116,7 @@ static oai_block_t *new_block(oai_runq_t *queue)
 
 bool oai_runq_push_behind(oai_runq_t *queue, oai_task_t *task)
 {
-    // A hint is enough: only the owner adds blocks.
-    if (atomic_load_explicit(&queue->blocks, memory_order_relaxed) == 0)
+    if (!oai_runq_any_block(queue))
         return false;
     oai_block_t *fresh = new_block(queue);
     if (!fresh)

@@ -81,18 +81,38 @@ size_t oai_runq_length(const oai_runq_t *queue);
 bool oai_runq_push_full(oai_runq_t *queue, oai_task_t *task);
 oai_task_t *oai_runq_refill(oai_runq_t *queue);
 
-// Owner: puts a task last. False when the ring is full and there is no memory for a block.
-static inline bool oai_runq_push(oai_runq_t *queue, oai_task_t *task)
+// Owner: whether there are blocks.
+static inline bool oai_runq_any_block(const oai_runq_t *queue)
+{
+    // A hint is enough: only the owner adds blocks.
+    return atomic_load_explicit(&queue->blocks, memory_order_relaxed) != 0;
+}
+
+// Owner: whether the ring has no room for one more.
+static inline bool oai_runq_full(const oai_runq_t *queue)
 {
     uint64_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
     // Acquire: pairs with the release of whoever moved head past a place: it has read the place
     // before we write it again.
     uint64_t head = atomic_load_explicit(&queue->head, memory_order_acquire);
-    if (OAI_UNLIKELY(tail - head >= OAI_RING_SIZE))
-        return oai_runq_push_full(queue, task);
+    return tail - head >= OAI_RING_SIZE;
+}
+
+// Owner: puts a task last in a ring that was seen not to be full.
+static inline void oai_runq_put(oai_runq_t *queue, oai_task_t *task)
+{
+    uint64_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
     atomic_store_explicit(&queue->ring[tail & OAI_RING_MASK], task, memory_order_relaxed);
     // Release: pairs with a thief's acquire of tail: it sees the place and what the task is.
     atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
+}
+
+// Owner: puts a task last. False when the ring is full and there is no memory for a block.
+static inline bool oai_runq_push(oai_runq_t *queue, oai_task_t *task)
+{
+    if (OAI_UNLIKELY(oai_runq_full(queue)))
+        return oai_runq_push_full(queue, task);
+    oai_runq_put(queue, task);
     return true;
 }
 
@@ -111,10 +131,7 @@ static inline oai_task_t *oai_runq_pop(oai_runq_t *queue)
                 &queue->head, &head, head + 1, memory_order_relaxed, memory_order_relaxed)))
             return task;
     }
-    // A hint is enough: only the owner adds blocks.
-    if (atomic_load_explicit(&queue->blocks, memory_order_relaxed) == 0)
-        return NULL;
-    return oai_runq_refill(queue);
+    return OAI_LIKELY(!oai_runq_any_block(queue)) ? NULL : oai_runq_refill(queue);
 }
 
 // Owner: makes a task the next to run; returns the one that it displaced, or NULL.

@@ -20,6 +20,8 @@ struct oai_worker;
 typedef struct oai_seat {
     struct oai_worker *worker; // first: read by the asm below
     struct oai_task *hosted;   // the blocking or pinned task, or the task in oa_block, that it runs
+    uint64_t random;           // of a thread that is no worker; 0: not begun
+    const void *left;          // told in resumed.h, and read by its asm
 } oai_seat_t;
 
 // Makes the calling thread this worker, or none (NULL).

@@ -2,6 +2,7 @@
 // slab.c - type-stable memory for tasks (see slab.h).
 #include "sched/slab.h"
 
+#include "sched/hot.h"
 #include "sched/internal.h"
 
 enum {
@@ -172,7 +173,12 @@ void oai_task_pool_give(oai_task_pool_t *pool, oai_task_t *task)
     oai_unlock(&pool->lock);
 }
 
-static bool refill(oai_task_cache_t *cache)
+void oai_task_cache_init(oai_task_cache_t *cache, oai_task_pool_t *pool)
+{
+    *cache = (oai_task_cache_t){.pool = pool, .room = OAI_TASK_CACHE};
+}
+
+oai_task_t *oai_task_take_slow(oai_task_cache_t *cache)
 {
     oai_task_pool_t *pool = cache->pool;
     oai_lock(&pool->lock);
@@ -183,34 +189,23 @@ static bool refill(oai_task_cache_t *cache)
         oai_task_t *task = take_slot(pool, slab);
         task->next = cache->free;
         cache->free = task;
-        cache->count++;
+        cache->room--;
     }
     oai_unlock(&pool->lock);
-    return cache->count != 0;
-}
-
-oai_task_t *oai_task_take(oai_task_cache_t *cache)
-{
-    if (OAI_UNLIKELY(!cache->free) && !refill(cache))
-        return NULL;
-    oai_task_t *task = cache->free;
-    cache->free = task->next;
-    cache->count--;
-    oai_sync_acquire(task);
-    return task;
+    return cache->free ? oai_task_take(cache) : NULL;
 }
 
 // Gives the tasks that were freed longest ago back to their slabs.
 void oai_task_cache_shrink(oai_task_cache_t *cache, size_t keep)
 {
-    if (cache->count <= keep)
+    if (OAI_TASK_CACHE - cache->room <= keep)
         return;
     oai_task_t **end = &cache->free;
     for (size_t i = 0; i < keep; i++)
         end = &(*end)->next;
     oai_task_t *cold = *end;
     *end = NULL;
-    cache->count = keep;
+    cache->room = OAI_TASK_CACHE - keep;
     while (cold) {
         oai_lock(&cache->pool->lock);
         for (int i = 0; i < MAGAZINE && cold; i++) {
@@ -222,13 +217,10 @@ void oai_task_cache_shrink(oai_task_cache_t *cache, size_t keep)
     }
 }
 
-void oai_task_give(oai_task_cache_t *cache, oai_task_t *task)
+void oai_task_give_slow(oai_task_cache_t *cache, oai_task_t *task)
 {
-    oai_sync_release(task);
-    task->next = cache->free;
-    cache->free = task;
-    if (OAI_UNLIKELY(++cache->count >= OAI_TASK_CACHE))
-        oai_task_cache_shrink(cache, OAI_TASK_CACHE / 2);
+    oai_task_cache_shrink(cache, OAI_TASK_CACHE / 2);
+    oai_task_give(cache, task);
 }
 
 bool oai_task_pool_trim(oai_task_pool_t *pool)

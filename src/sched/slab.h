@@ -54,17 +54,18 @@ typedef struct oai_task_pool {
 typedef struct oai_task_cache {
     oai_task_pool_t *pool;
     oai_task_t *free; // linked by `next`
-    size_t count;
+    size_t room;      // how many more are kept
 } oai_task_cache_t;
 
 void oai_task_pool_init(oai_task_pool_t *pool, oa_coord_t *coord);
 void oai_task_pool_destroy(oai_task_pool_t *pool);
 
-// Worker: a task's memory with its ticket and wait word, or NULL when there is none.
-oai_task_t *oai_task_take(oai_task_cache_t *cache);
+void oai_task_cache_init(oai_task_cache_t *cache, oai_task_pool_t *pool);
 
-// Worker: gives it back.
-void oai_task_give(oai_task_cache_t *cache, oai_task_t *task);
+// Worker: a task's memory with its ticket and wait word, or NULL when there is none; gives it back.
+// Both have their fast halves in hot.h, and these are the cold ones: the cache is empty, or full.
+oai_task_t *oai_task_take_slow(oai_task_cache_t *cache);
+void oai_task_give_slow(oai_task_cache_t *cache, oai_task_t *task);
 
 // Worker: keeps `keep` tasks at most.
 void oai_task_cache_shrink(oai_task_cache_t *cache, size_t keep);

@@ -5,6 +5,7 @@
 // by discarding the task when there is one.
 #include <string.h>
 
+#include "sched/hot.h"
 #include "sched/internal.h"
 #include "sched/sched.h"
 
@@ -134,13 +135,9 @@ bool oai_task_admit(oa_coord_t *coord, oai_worker_t *worker, oai_admit_t what)
     if (!worker)
         return oai_coord_admit(
             coord, what == OAI_ADMIT_NEW && oa_coord() == coord ? OAI_ADMIT_INSIDE : what);
-    // Relaxed: who spawns in the same instant is cancelled anyway.
-    if (OAI_UNLIKELY(atomic_load_explicit(&coord->state, memory_order_relaxed) == OAI_CANCELLING) &&
-        what != OAI_ADMIT_END)
+    if (OAI_UNLIKELY(oai_coord_refuses(coord)) && what != OAI_ADMIT_END)
         return false;
-    uint64_t spawned = atomic_load_explicit(&worker->spawned, memory_order_relaxed);
-    // Relaxed: published by the queue to who runs the task, and by the end of either to who counts.
-    atomic_store_explicit(&worker->spawned, spawned + 1, memory_order_relaxed);
+    oai_worker_count_spawned(worker);
     return true;
 }
 
@@ -211,7 +208,7 @@ int oa_go_spec(const oa_spec_t *spec)
     return -EINVAL;
 }
 
-// From a thread that is no worker, or refused: as with a spec.
+// The same, the long way.
 static __attribute__((noinline)) int go_made(oa_fn *fn, void *arg, const char *where,
                                              oa_task_t **task)
 {
@@ -228,31 +225,29 @@ static __attribute__((noinline)) int go_made(oa_fn *fn, void *arg, const char *w
     return go(&spec);
 }
 
-static __attribute__((noinline)) int no_memory(oai_worker_t *worker, oai_task_t *made,
-                                               oa_task_t **task)
+// Whether a worker has all at hand that a task takes which it spawns.
+static inline bool is_ready(oai_worker_t *worker)
 {
-    if (task)
-        *task = NULL;
-    if (!made) {
-        oai_task_count_end(worker->coord, worker);
-        return -ENOMEM;
-    }
-    oai_task_disown(made);
-    oai_task_discard(made, worker);
-    return -ENOMEM;
+    return worker->tasks.free && oai_worker_has_id(worker) && !oai_runq_full(&worker->queue) &&
+           !oai_coord_refuses(worker->coord);
 }
 
-int oa_go_plain(oa_fn *fn, void *arg, const char *where, oa_task_t **task)
+int oa_go_plain(oa_fn *fn, void *arg, const char *where, oa_task_t **handle)
 {
     oai_worker_t *worker = oai_self();
-    if (OAI_UNLIKELY(!worker || !fn || !oai_task_admit(worker->coord, worker, OAI_ADMIT_NEW)))
-        return go_made(fn, arg, where, task);
-    oai_task_t *made = oai_task_make_plain(worker, fn, arg, where, task != NULL);
-    if (made && task)
-        *task = oai_task_handle(made);
-    if (OAI_UNLIKELY(!made || !oai_worker_push_new(worker, made)))
-        return no_memory(worker, made, task);
-    return 0;
+    if (OAI_UNLIKELY(!worker || !fn || !is_ready(worker)))
+        return go_made(fn, arg, where, handle);
+    oai_worker_count_spawned(worker);
+    oai_task_t *task = oai_task_take_cached(&worker->tasks);
+    task->arg = arg;
+    oai_task_fill(task, worker->id_next++, fn, where, NULL, handle ? OAI_TASK_NAMED : 0);
+    if (handle) {
+        oai_task_make_joinable(task);
+        *handle = oai_task_handle(task);
+    }
+    oai_sync_release(task);
+    oai_runq_put(&worker->queue, task);
+    return oai_idle_published(&worker->coord->idle);
 }
 
 static void drop_nothing(void *arg)

@@ -7,23 +7,19 @@
 // none that a handle was given out for is freed without that lock.
 #include <string.h>
 
+#include "sched/hot.h"
 #include "sched/internal.h"
 #include "sched/sched.h"
+#include "sched/wait_hot.h"
 
 // ---- Handles and the ticket's lock --------------------------------------------------------------
 
-enum { ADDRESS_SHIFT = OAI_GENERATION_BITS - OAI_TASK_ALIGN_SHIFT };
 #define GENERATION_MASK ((UINT32_C(1) << OAI_GENERATION_BITS) - 1)
-
-static oa_task_t *make_handle(oai_task_t *task, uint32_t ticket)
-{
-    return (oa_task_t *)((uintptr_t)task << ADDRESS_SHIFT | ticket >> OAI_TICKET_SHIFT);
-}
 
 static oai_task_t *handle_task(oa_task_t *handle)
 {
     uintptr_t aligned = ((uintptr_t)1 << OAI_TASK_ALIGN_SHIFT) - 1;
-    return (oai_task_t *)((uintptr_t)handle >> ADDRESS_SHIFT & ~aligned);
+    return (oai_task_t *)((uintptr_t)handle >> OAI_ADDRESS_SHIFT & ~aligned);
 }
 
 static bool handle_fits(oa_task_t *handle, uint32_t ticket)
@@ -48,14 +44,11 @@ static bool try_lock(oai_task_t *task, uint32_t *ticket)
                                                  memory_order_acquire, memory_order_acquire);
 }
 
-// Locks the task of a handle; *ticket is what it was. NULL: the handle is stale.
-static oai_task_t *lock_handle(oa_task_t *handle, uint32_t *ticket)
+// Another has the lock, or had it a moment ago.
+static __attribute__((noinline)) oai_task_t *lock_handle_slow(oa_task_t *handle, uint32_t *ticket)
 {
     oai_task_t *task = handle_task(handle);
     unsigned rounds = 0;
-    if (!handle)
-        return NULL;
-    *ticket = look(task);
     while (handle_fits(handle, *ticket)) {
         if (try_lock(task, ticket))
             return task;
@@ -67,8 +60,19 @@ static oai_task_t *lock_handle(oa_task_t *handle, uint32_t *ticket)
     return NULL;
 }
 
-// Locks a task that only its own end frees, by that end; returns the ticket.
-static uint32_t lock_task(oai_task_t *task)
+// Locks the task of a handle; *ticket is what it was. NULL: the handle is stale.
+static inline oai_task_t *lock_handle(oa_task_t *handle, uint32_t *ticket)
+{
+    oai_task_t *task = handle_task(handle);
+    if (!handle)
+        return NULL;
+    *ticket = look(task);
+    if (OAI_LIKELY(handle_fits(handle, *ticket) && try_lock(task, ticket)))
+        return task;
+    return lock_handle_slow(handle, ticket);
+}
+
+static __attribute__((noinline)) uint32_t lock_task_slow(oai_task_t *task)
 {
     unsigned rounds = 0;
     uint32_t ticket = look(task);
@@ -76,6 +80,15 @@ static uint32_t lock_task(oai_task_t *task)
         oai_lock_pause(&rounds);
         ticket = look(task);
     }
+    return ticket;
+}
+
+// Locks a task that only its own end frees, by that end; returns the ticket.
+static inline uint32_t lock_task(oai_task_t *task)
+{
+    uint32_t ticket = look(task);
+    if (OAI_UNLIKELY(!try_lock(task, &ticket)))
+        ticket = lock_task_slow(task);
     oai_sync_acquire(&task->ticket);
     return ticket;
 }
@@ -231,28 +244,6 @@ static void free_slot(oai_task_t *task, oai_worker_t *worker)
         oai_task_pool_give(&oai_task_coord(task)->tasks, task);
 }
 
-// Relaxed: a slot that is free is nobody else's.
-static void make_joinable(oai_task_t *task)
-{
-    uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
-    unlock(task, ticket | OAI_TICKET_JOINABLE);
-}
-
-// What every task begins with; its argument is there.
-static inline void fill_task(oai_task_t *task, oai_worker_t *worker, oa_fn *fn, const char *where,
-                             oa_group_t *group, uint32_t flags)
-{
-    task->fresh.fn = fn;
-    task->stack = NULL;
-    task->id = take_ids(worker, 1);
-    task->where = where;
-    task->group = group;
-    task->joiner = NULL;
-    // Relaxed: a slot that is free is nobody else's, and the queue publishes the task. Its ticket
-    // is that of no handle yet.
-    atomic_store_explicit(&task->flags, flags, memory_order_relaxed);
-}
-
 oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec, bool bare)
 {
     oai_task_t *task = worker ? oai_task_take(&worker->tasks) : oai_task_pool_take(&coord->tasks);
@@ -264,22 +255,9 @@ oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec
         free_slot(task, worker);
         return NULL;
     }
-    fill_task(task, worker, spec->fn, spec->where, spec->group, flags);
+    oai_task_fill(task, take_ids(worker, 1), spec->fn, spec->where, spec->group, flags);
     if (spec->task)
-        make_joinable(task);
-    return task;
-}
-
-oai_task_t *oai_task_make_plain(oai_worker_t *worker, oa_fn *fn, void *arg, const char *where,
-                                bool named)
-{
-    oai_task_t *task = oai_task_take(&worker->tasks);
-    if (!task)
-        return NULL;
-    task->arg = arg;
-    fill_task(task, worker, fn, where, NULL, named ? OAI_TASK_NAMED : 0);
-    if (named)
-        make_joinable(task);
+        oai_task_make_joinable(task);
     return task;
 }
 
@@ -358,10 +336,7 @@ void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker)
         oai_coord_try_end(coord); // perhaps all workers sleep
         return;
     }
-    uint64_t ended = atomic_load_explicit(&worker->ended, memory_order_relaxed);
-    // Release: pairs with the acquire in oai_coord_try_end(): who counts this end also counts
-    // what the task has spawned.
-    atomic_store_explicit(&worker->ended, ended + 1, memory_order_release);
+    oai_worker_count_ended(worker);
 }
 
 void oai_task_disown(oai_task_t *task)
@@ -427,6 +402,15 @@ static __attribute__((noinline)) void leave_all(oai_task_t *task, uint32_t flags
         oai_group_leave(task->group, &task->member);
 }
 
+// The rest of the end of a task, whose ticket is locked if it has a handle.
+static void end_locked(oai_task_t *task, uint32_t ticket, oai_worker_t *worker)
+{
+    if (ticket & OAI_TICKET_JOINABLE)
+        end_joinable(task, ticket, worker);
+    else
+        free_task(task, worker);
+}
+
 void oai_task_finish(oai_task_t *task, oai_worker_t *worker)
 {
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
@@ -434,10 +418,44 @@ void oai_task_finish(oai_task_t *task, oai_worker_t *worker)
         leave_all(task, flags);
     oai_sync_release(oai_task_coord(task));
     uint32_t ticket = flags & OAI_TASK_NAMED ? lock_task(task) : 0;
-    if (ticket & OAI_TICKET_JOINABLE)
-        end_joinable(task, ticket, worker);
-    else
-        free_task(task, worker);
+    end_locked(task, ticket, worker);
+}
+
+static __attribute__((noinline)) void end_named_locked(oai_task_t *task, uint32_t ticket,
+                                                       oai_worker_t *worker)
+{
+    end_locked(task, ticket, worker);
+    oai_worker_count_ended(worker);
+}
+
+static __attribute__((noinline)) void end_named(oai_task_t *task, oai_worker_t *worker)
+{
+    end_named_locked(task, lock_task(task), worker);
+}
+
+void oai_task_end_named(oai_task_t *task, oai_worker_t *worker)
+{
+    oai_sync_release(worker->coord);
+    uint32_t ticket = look(task);
+    if (OAI_UNLIKELY(!try_lock(task, &ticket))) {
+        end_named(task, worker);
+        return;
+    }
+    oai_sync_acquire(&task->ticket);
+    uint32_t next = next_ticket(ticket);
+    oai_wait_t *joiner = task->joiner;
+    if (OAI_UNLIKELY(!joiner || joiner->breakable || next == 0 || worker->tasks.room == 0)) {
+        end_named_locked(task, ticket, worker);
+        return;
+    }
+    // What end_joinable() does of it.
+    task->joiner = NULL;
+    oai_sync_release(task);
+    uint8_t claimed = oai_wait_claim_sole_hot(joiner);
+    unlock(task, next);
+    oai_task_give_room(&worker->tasks, task);
+    oai_worker_count_ended(worker);
+    oai_wait_ready_hot(joiner, claimed);
 }
 
 void oai_task_end(oai_task_t *task, oai_worker_t *worker)
@@ -523,7 +541,7 @@ static void withdraw(oa_task_t *handle)
 static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int64_t deadline)
 {
     oa_coord_t *coord = own_worker(task) ? NULL : oai_task_coord(task);
-    oa_task_t *handle = make_handle(task, ticket);
+    oa_task_t *handle = oai_handle_make(task, ticket);
     oai_sync_release(&task->ticket); // what the caller has read of the task
     if (coord)
         oai_coord_enter(coord);
@@ -548,7 +566,7 @@ static void free_ended(oai_task_t *task)
     free_task(task, own_worker(task));
 }
 
-static int join(oa_task_t *handle, bool breakable, int64_t deadline)
+static __attribute__((noinline)) int join(oa_task_t *handle, bool breakable, int64_t deadline)
 {
     uint32_t ticket;
     oai_wait_t wait;
@@ -569,9 +587,46 @@ static int join(oa_task_t *handle, bool breakable, int64_t deadline)
     return err == -EINPROGRESS ? -ETIMEDOUT : err;
 }
 
+// What oa_join() mostly is: a virtual thread waits for a task of its coordinator that runs. It
+// locks that if it finds it so.
+static inline bool lock_running(oa_task_t *handle, oai_task_t *caller, oai_worker_t *worker)
+{
+    oai_task_t *task = handle_task(handle);
+    if (OAI_UNLIKELY(!handle || task == caller || oai_task_coord(task) != worker->coord))
+        return false;
+    uint32_t ticket = look(task);
+    uint32_t kind = ticket & (OAI_TICKET_JOINABLE | OAI_TICKET_ENDED);
+    if (OAI_UNLIKELY(!handle_fits(handle, ticket) || kind != OAI_TICKET_JOINABLE ||
+                     !try_lock(task, &ticket)))
+        return false;
+    if (OAI_LIKELY(!task->joiner))
+        return true;
+    unlock(task, ticket);
+    return false;
+}
+
 int oa_join(oa_task_t *handle)
 {
-    return join(handle, false, OA_FOREVER);
+    oai_worker_t *worker = oai_self();
+    oai_task_t *caller = oai_wait_quick(worker, false);
+    // Relaxed: constant. The call of a consumer may not wait for that: told in is_own().
+    if (OAI_UNLIKELY(!caller || (atomic_load_explicit(&caller->flags, memory_order_relaxed) &
+                                 OAI_TASK_CALL)) ||
+        !lock_running(handle, caller, worker))
+        return join(handle, false, OA_FOREVER);
+    // What join_running() does of it.
+    oai_task_t *task = handle_task(handle);
+    oai_wait_t wait;
+    oai_wait_begin_quick(&wait, caller, false);
+    oai_wait_arm_task(&wait, caller, false);
+    task->joiner = &wait;
+    oai_sync_release(&task->ticket);
+    // Relaxed: who holds the lock is alone in writing it.
+    uint32_t locked = atomic_load_explicit(&task->ticket, memory_order_relaxed);
+    unlock(task, locked & ~(uint32_t)OAI_TICKET_LOCKED);
+    int err = oai_worker_park(worker);
+    oai_sync_acquire(task);
+    return err;
 }
 
 int oa_join_until(oa_task_t *handle, int64_t deadline)
@@ -695,11 +750,6 @@ bool oa_shield(bool on)
 }
 
 // ---- Looked at ----------------------------------------------------------------------------------
-
-oa_task_t *oai_task_handle(oai_task_t *task)
-{
-    return make_handle(task, atomic_load_explicit(&task->ticket, memory_order_relaxed));
-}
 
 oa_task_t *oa_self(void)
 {

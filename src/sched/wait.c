@@ -36,6 +36,10 @@
 // and sleeps on a futex there. Both claim their own wait when its deadline has passed; a plain
 // thread's is broken by nobody.
 //
+// A select waits for several objects by parts of one wait, which have the same word: who claims one
+// of them has claimed them all, and leaves a mark in that one alone. A claimer that meets another
+// part later loses, as with any broken wait.
+//
 // oa_block lends a task: who has claimed its wait runs a function as the task, on the thread that
 // hosts it meanwhile. That waits until SAVED is set, after which only the claimer writes the word:
 // it may make new numbers, wait after wait, as the task would. In the end it leaves the present
@@ -43,48 +47,30 @@
 #include "sched/wait.h"
 
 #include "sched/internal.h"
+#include "sched/wait_hot.h"
 
 enum {
-    CLAIMED = 1,
-    READY = 2,
-    SAVED = 4,
-    UNBREAKABLE = 8,
-    CAUSE_SHIFT = 4, // two bits
-    THREAD = 128,    // the waiter is a thread that sleeps on a futex; constant during the wait
-    NUMBER_SHIFT = 8,
+    CLAIMED = OAI_WORD_CLAIMED,
+    READY = OAI_WORD_READY,
+    SAVED = OAI_WORD_SAVED,
+    UNBREAKABLE = OAI_WORD_UNBREAKABLE,
+    CAUSE_SHIFT = OAI_WORD_CAUSE_SHIFT,
+    THREAD = OAI_WORD_THREAD,
+    NUMBER_SHIFT = OAI_WORD_NUMBER_SHIFT,
 };
-_Static_assert((int)THREAD == (int)OAI_TASK_HOSTED, "taken over from the task's flags");
 enum { CAUSE_WOKEN, CAUSE_DEADLINE, CAUSE_CANCELLED };
-
-static _Atomic uint64_t *word_of(oai_wait_t *wait)
-{
-    return wait->task ? &wait->task->word : &wait->thread_word;
-}
 
 static int result_of(uint64_t word)
 {
     static const int results[] = {0, -ETIMEDOUT, -ECANCELED};
-    return results[(word >> CAUSE_SHIFT) & 3];
-}
-
-// Whether a task, running or parked, has been cancelled and is not shielded. Seq_cst: told above.
-static inline bool cancelled(oai_task_t *task)
-{
-    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_seq_cst);
-    return OAI_UNLIKELY((flags & (OAI_TASK_CANCELLED | OAI_TASK_SHIELDED)) == OAI_TASK_CANCELLED);
+    return results[(word & OAI_WAIT_CAUSE) >> CAUSE_SHIFT];
 }
 
 static inline bool coord_cancelled(oai_task_t *task)
 {
-    // Seq_cst: as above.
+    // Seq_cst: as in oai_task_broken().
     return atomic_load_explicit(&oai_task_coord(task)->state, memory_order_seq_cst) ==
            OAI_CANCELLING;
-}
-
-bool oai_wait_cancelled(void)
-{
-    oai_task_t *task = oai_current();
-    return task && cancelled(task);
 }
 
 bool oai_wait_expired(int64_t deadline)
@@ -99,6 +85,17 @@ uintptr_t oai_wait_self(void)
     return task ? (uintptr_t)task : oai_self_thread();
 }
 
+uint32_t oai_wait_random_below(uint32_t bound)
+{
+    oai_worker_t *worker = oai_self();
+    if (OAI_LIKELY(worker != NULL))
+        return oai_random_below(&worker->random, bound);
+    oai_seat_t *seat = oai_seat_here();
+    if (seat->random == 0)
+        seat->random = ((uintptr_t)seat ^ (uint64_t)oai_os.now()) | 1;
+    return oai_random_below(&seat->random, bound);
+}
+
 // ---- The waiter ---------------------------------------------------------------------------------
 
 // In a thread that runs no task as a worker.
@@ -106,7 +103,7 @@ static __attribute__((noinline)) int begin_thread(oai_wait_t *wait, oai_worker_t
 {
     oai_task_t *task = worker ? NULL : oai_hosted();
     wait->task = task;
-    return task && wait->breakable && cancelled(task) ? -ECANCELED : 0;
+    return task && wait->breakable && oai_task_broken(task) ? -ECANCELED : 0;
 }
 
 int oai_wait_begin(oai_wait_t *wait, bool breakable)
@@ -119,9 +116,35 @@ int oai_wait_begin(oai_wait_t *wait, bool breakable)
     wait->result = 0;
     if (!task)
         return begin_thread(wait, worker);
-    if (breakable && cancelled(task))
+    if (breakable && oai_task_broken(task))
         return -ECANCELED;
     return oai_worker_prepare(worker);
+}
+
+bool oai_wait_cancelled(void)
+{
+    oai_task_t *task = oai_current();
+    return task && oai_task_broken(task);
+}
+
+int oai_wait_prepare(void)
+{
+    oai_task_t *task = oai_current();
+    if (!task)
+        return 0;
+    if (oai_task_broken(task))
+        return -ECANCELED;
+    oai_worker_t *worker = oai_self();
+    return worker ? oai_worker_prepare(worker) : 0;
+}
+
+bool oai_wait_prepared(void)
+{
+    oai_worker_t *worker = oai_self();
+    oai_task_t *task = worker ? worker->current : NULL;
+    if (OAI_LIKELY(task != NULL))
+        return !oai_task_broken(task) && oai_worker_prepared(worker);
+    return oai_wait_prepare() == 0;
 }
 
 void oai_wait_arm(oai_wait_t *wait)
@@ -129,52 +152,19 @@ void oai_wait_arm(oai_wait_t *wait)
     oai_task_t *task = wait->task;
     if (!task) {
         wait->word = UNBREAKABLE | THREAD;
+        wait->whole = wait;
         atomic_init(&wait->thread_word, UNBREAKABLE | THREAD);
         return;
     }
-    // Relaxed, all but the store of a held task: the shield is the task's own, only the task itself
-    // begins a wait, and nobody writes between two waits.
-    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    uint64_t number = (atomic_load_explicit(&task->word, memory_order_relaxed) >> NUMBER_SHIFT) + 1;
-    uint64_t word = number << NUMBER_SHIFT;
-    if (OAI_UNLIKELY(flags & OAI_TASK_HELD)) { // it has no registers, and is on no thread
-        wait->word = word;
-        // Seq_cst: as in oai_wait_saved().
-        atomic_store_explicit(&task->word, word | SAVED, memory_order_seq_cst);
-        return;
-    }
-    if (!wait->breakable || flags & (OAI_TASK_SHIELDED | OAI_TASK_HOSTED)) {
-        bool breakable = wait->breakable && !(flags & OAI_TASK_SHIELDED);
-        word |= (breakable ? 0 : UNBREAKABLE) | (flags & OAI_TASK_HOSTED);
-    }
-    wait->word = word;
-    atomic_store_explicit(&task->word, word, memory_order_relaxed);
+    oai_wait_arm_task(wait, task, wait->breakable);
 }
 
-// One attempt of one claimer: `bits` are set if the wait `word` is unclaimed. Returns the word
-// before, with CLAIMED in it if somebody was quicker or it is another wait.
-static uint64_t claim(_Atomic uint64_t *place, uint64_t word, uint64_t bits)
+int oai_wait_broken(oai_task_t *task, uint64_t word)
 {
-    uint64_t seen = atomic_load_explicit(place, memory_order_relaxed);
-    do {
-        if ((seen & ~(uint64_t)SAVED) != word)
-            return CLAIMED;
-        // Acquire: the registers of a task that was saved, for who may then resume it. Release: the
-        // past of who sets READY in the same exchange (a deadline, a cancel), to the task.
-    } while (!atomic_compare_exchange_weak_explicit(place, &seen, seen | bits, memory_order_acq_rel,
-                                                    memory_order_relaxed));
-    return seen;
-}
-
-// What the wait has come to, of the task that was resumed.
-static inline int outcome(oai_task_t *task)
-{
-    oai_sync_acquire(&task->word);
-    // Acquire: pairs with the release of ready: what was handed over is seen.
-    int result = result_of(atomic_load_explicit(&task->word, memory_order_acquire));
+    int result = result_of(word);
     // The flag of a task that was being made when its coordinator was cancelled may have been
     // written over: then every later wait must know it, too.
-    if (OAI_UNLIKELY(result == -ECANCELED))
+    if (result == -ECANCELED)
         atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_relaxed);
     return result;
 }
@@ -186,7 +176,7 @@ static inline void break_if_cancelled(oai_task_t *task, uint64_t word)
     // number that has moved on makes the break miss. The state: the sweep of a coordinator that is
     // being cancelled may have missed the flags of a task that was being made.
     if (!(word & (CLAIMED | UNBREAKABLE)) &&
-        (cancelled(task) || OAI_UNLIKELY(coord_cancelled(task))))
+        (oai_task_broken(task) || OAI_UNLIKELY(coord_cancelled(task))))
         oai_wait_break(task, word, -ECANCELED);
 }
 
@@ -194,7 +184,7 @@ static inline void break_if_cancelled(oai_task_t *task, uint64_t word)
 static __attribute__((noinline)) int park_thread(oai_wait_t *wait, int64_t deadline)
 {
     oai_task_t *task = wait->task;
-    _Atomic uint64_t *place = word_of(wait);
+    _Atomic uint64_t *place = oai_wait_word(wait);
     _Atomic uint32_t *futex = task ? &task->futex : &wait->futex;
     // Relaxed, both: who writes the futex next has seen SAVED; the other is a count.
     atomic_store_explicit(futex, 0, memory_order_relaxed);
@@ -210,14 +200,26 @@ static __attribute__((noinline)) int park_thread(oai_wait_t *wait, int64_t deadl
         if (oai_os.futex_wait(futex, 0, deadline) != -ETIMEDOUT)
             continue;
         uint64_t bits = CLAIMED | READY | (uint64_t)CAUSE_DEADLINE << CAUSE_SHIFT;
-        if (!(claim(place, wait->word, bits) & CLAIMED))
+        if (!(oai_word_claim(place, wait->word, bits) & CLAIMED))
             return -ETIMEDOUT;
         deadline = OA_FOREVER; // claimed: it will be ready in a moment
     }
     if (task)
-        return outcome(task);
+        return oai_wait_ended(task);
     oai_sync_acquire(place);
     return 0;
+}
+
+static __attribute__((noinline)) int park_until(oai_wait_t *wait, oai_worker_t *worker,
+                                                int64_t deadline)
+{
+    oai_timers_t *shard = &worker->coord->shards[worker->id % worker->coord->workers];
+    oai_deadline_t timer = {.task = wait->task, .word = wait->word};
+    if (oai_timers_insert(shard, &timer, deadline))
+        worker->tick = 1; // before another task runs somebody must know of the new expiry
+    int err = oai_worker_park(worker);
+    oai_timers_remove(shard, &timer);
+    return err;
 }
 
 int oai_wait_park(oai_wait_t *wait, int64_t deadline)
@@ -225,35 +227,20 @@ int oai_wait_park(oai_wait_t *wait, int64_t deadline)
     if (OAI_UNLIKELY(wait->word & THREAD))
         return park_thread(wait, deadline);
     oai_worker_t *worker = oai_self();
-    oai_task_t *task = wait->task;
-    if (OAI_LIKELY(deadline == OA_FOREVER)) {
-        oai_worker_leave(worker, OAI_LEAVE_PARK);
-    } else {
-        oai_timers_t *shard = &worker->coord->shards[worker->id % worker->coord->workers];
-        oai_deadline_t timer = {.task = task, .word = wait->word};
-        if (oai_timers_insert(shard, &timer, deadline))
-            worker->tick = 1; // before another task runs somebody must know of the new expiry
-        oai_worker_leave(worker, OAI_LEAVE_PARK);
-        oai_timers_remove(shard, &timer);
-    }
-    return outcome(task);
+    return OAI_LIKELY(deadline == OA_FOREVER) ? oai_worker_park(worker)
+                                              : park_until(wait, worker, deadline);
 }
 
 // ---- Whoever lets it go ------------------------------------------------------------------------
 
 bool oai_wait_claim(oai_wait_t *wait)
 {
-    // The object's lock has ordered everything the claimer reads of the wait.
-    uint64_t seen = claim(word_of(wait), wait->word, CLAIMED);
-    wait->saved = (seen & SAVED) != 0;
-    return !(seen & CLAIMED);
+    return oai_wait_claim_hot(wait) != 0;
 }
 
 void oai_wait_claim_sole(oai_wait_t *wait)
 {
-    // Acquire: the registers, as in claim(). Who is not found saved here is found so in ready.
-    uint64_t seen = atomic_load_explicit(word_of(wait), memory_order_acquire);
-    wait->saved = (seen & SAVED) != 0;
+    oai_wait_claim_sole_hot(wait);
 }
 
 // Lets a thread go that sleeps on this futex: plain, or the host of a task.
@@ -265,29 +252,32 @@ static __attribute__((noinline)) void wake_thread(_Atomic uint32_t *futex)
     oai_os.futex_wake(futex, 1);
 }
 
-// `next`: a task shall run next on this worker, not behind what is ready there.
-static inline void ready(oai_wait_t *wait, bool next)
+int oai_wait_ready_any(oai_wait_t *wait, bool next)
 {
     oai_task_t *task = wait->task;
     uint64_t word = wait->word;
-    oai_sync_release(word_of(wait));
-    if (wait->saved)
-        // Claimed and saved: nobody else writes the word any more, a store is enough. Release: what
-        // was handed over; the claim has acquired the registers.
-        atomic_store_explicit(word_of(wait), word | CLAIMED | SAVED | READY, memory_order_release);
+    oai_sync_release(oai_wait_word(wait));
+    if (wait->claimed & SAVED)
+        // As in oai_wait_ready_hot().
+        atomic_store_explicit(oai_wait_word(wait), word | CLAIMED | SAVED | READY,
+                              memory_order_release);
     // Release: what was handed over. Acquire: pairs with SAVED's release, the task's registers.
-    // After this the wait is gone, unless SAVED makes it ours to resume.
-    else if (!(atomic_fetch_or_explicit(word_of(wait), READY, memory_order_acq_rel) & SAVED))
-        return;
-    if (OAI_LIKELY(!(word & THREAD)))
-        oai_task_ready(task, next);
+    // After this the wait is gone, unless SAVED makes it ours to resume. Added: as in
+    // oai_wait_saved().
+    else if (!(atomic_fetch_add_explicit(oai_wait_word(wait), READY, memory_order_acq_rel) & SAVED))
+        return 0;
+    if (OAI_UNLIKELY(word & THREAD))
+        wake_thread(task ? &task->futex : &wait->whole->futex);
+    else if (next)
+        oai_task_ready_next(task);
     else
-        wake_thread(task ? &task->futex : &wait->futex);
+        oai_task_ready(task);
+    return 0;
 }
 
 void oai_wait_ready(oai_wait_t *wait)
 {
-    ready(wait, true);
+    oai_wait_ready_hot(wait, wait->claimed);
 }
 
 void oai_wait_over(oai_wait_t *wait, oai_task_t *task)
@@ -296,7 +286,7 @@ void oai_wait_over(oai_wait_t *wait, oai_task_t *task)
     uint64_t word = atomic_load_explicit(&task->word, memory_order_relaxed);
     wait->task = task;
     wait->word = word >> NUMBER_SHIFT << NUMBER_SHIFT;
-    wait->saved = true;
+    wait->claimed = CLAIMED | SAVED;
 }
 
 void oai_wait_claim_all(oai_waiters_t *waiters, int result, oai_list_t *claimed)
@@ -313,20 +303,20 @@ void oai_wait_ready_all(oai_list_t *claimed)
 {
     oai_link_t *link;
     for (bool next = true; (link = oai_list_pop(claimed)) != NULL; next = false)
-        ready(oai_container(link, oai_wait_t, link), next);
+        oai_wait_ready_any(oai_container(link, oai_wait_t, link), next);
 }
 
 bool oai_wait_break(oai_task_t *task, uint64_t word, int result)
 {
     oai_sync_release(&task->word);
     uint64_t cause = result == -ECANCELED ? CAUSE_CANCELLED : CAUSE_DEADLINE;
-    uint64_t seen = claim(&task->word, word, CLAIMED | READY | cause << CAUSE_SHIFT);
+    uint64_t seen = oai_word_claim(&task->word, word, CLAIMED | READY | cause << CAUSE_SHIFT);
     if (seen & CLAIMED)
         return false;
     if (seen & SAVED && word & THREAD)
         wake_thread(&task->futex);
     else if (seen & SAVED)
-        oai_task_ready(task, false);
+        oai_task_ready(task);
     return true;
 }
 
@@ -341,10 +331,11 @@ void oai_wait_break_cancelled(oai_task_t *task)
 void oai_wait_saved(oai_task_t *task)
 {
     // Release: the registers, to whoever resumes it. Acquire: pairs with ready's release, for the
-    // queue. Seq_cst: the parking task's half of the cancel pair, told above.
-    uint64_t word = atomic_fetch_or_explicit(&task->word, SAVED, memory_order_seq_cst);
+    // queue. Seq_cst: the parking task's half of the cancel pair, told above. Added: the bit is
+    // clear, and x86 can tell what was there before without a loop.
+    uint64_t word = atomic_fetch_add_explicit(&task->word, SAVED, memory_order_seq_cst);
     if (word & READY)
-        oai_task_ready(task, true);
+        oai_task_ready_next(task);
     else
         break_if_cancelled(task, word);
 }
@@ -353,16 +344,17 @@ void oai_wait_saved(oai_task_t *task)
 
 bool oai_wait_doomed(const oai_wait_t *wait)
 {
-    return !(wait->word & UNBREAKABLE) && (cancelled(wait->task) || coord_cancelled(wait->task));
+    return !(wait->word & UNBREAKABLE) &&
+           (oai_task_broken(wait->task) || coord_cancelled(wait->task));
 }
 
 void oai_wait_lend(oai_wait_t *wait)
 {
     unsigned rounds = 0;
     // Acquire: pairs with the release in oai_wait_saved(): its worker has left the task.
-    while (!(atomic_load_explicit(word_of(wait), memory_order_acquire) & SAVED))
+    while (!(atomic_load_explicit(oai_wait_word(wait), memory_order_acquire) & SAVED))
         oai_lock_pause(&rounds);
-    oai_sync_acquire(word_of(wait));
+    oai_sync_acquire(oai_wait_word(wait));
     // Relaxed: the flag is its thread's own, as the task is.
     atomic_fetch_or_explicit(&wait->task->flags, OAI_TASK_HOSTED, memory_order_relaxed);
 }
@@ -376,7 +368,7 @@ void oai_wait_give_back(oai_task_t *task)
     oai_sync_release(&task->word);
     // Release: what the thread has done, to the task.
     atomic_store_explicit(&task->word, word, memory_order_release);
-    oai_task_ready(task, true);
+    oai_task_ready_next(task);
 }
 
 // ---- Held at a gate ----------------------------------------------------------------------------
@@ -391,13 +383,13 @@ uint64_t oai_wait_next(oai_task_t *task)
 void oai_wait_held(oai_task_t *task, uint64_t word)
 {
     // The task may be elsewhere already: as at the end of oai_wait_saved().
-    if (cancelled(task) || coord_cancelled(task))
+    if (oai_task_broken(task) || coord_cancelled(task))
         oai_wait_break(task, word, -ECANCELED);
 }
 
 int oai_wait_outcome(oai_task_t *task)
 {
     oai_sync_acquire(&task->word);
-    // Acquire: as in oai_wait_park().
+    // Acquire: as in oai_wait_ended().
     return result_of(atomic_load_explicit(&task->word, memory_order_acquire));
 }

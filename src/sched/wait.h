@@ -41,21 +41,37 @@ typedef struct oai_wait {
     int result;            // written by the waker between claim and ready; before that free to use
     bool breakable;        // a cancel breaks it. Constant after begin
     bool linked;           // in the object's list: under the object's lock
-    bool saved;            // the claimer's: the waiter had parked when it was claimed
+    uint8_t claimed;       // written by who has claimed it: not 0, and what it found (wait.c)
     _Atomic uint8_t own;   // free to use for whoever made the wait
-    // A plain thread's own: its wait word, and the futex on which it sleeps until it is 1. The wait
-    // of a task is not looked at from here on: that of a held one (gate.c) ends here.
-    _Atomic uint32_t futex;
+    // A plain thread's. The wait of a task is not looked at from here on: that of a held one
+    // (gate.c) ends here.
+    struct oai_wait *whole; // what has word and futex: this one, or what it is a part of. Constant
+                            //   since arm; a part (select.c) ends here
+    _Atomic uint32_t futex; // it sleeps on it until it is 1
     _Atomic uint64_t thread_word;
 } oai_wait_t;
 
-enum { OAI_WAIT_OF_TASK = offsetof(oai_wait_t, futex) };
+enum {
+    OAI_WAIT_OF_TASK = offsetof(oai_wait_t, whole),
+    OAI_WAIT_PART = offsetof(oai_wait_t, futex),
+};
 _Static_assert(OAI_WAIT_OF_TASK == 48, "what follows it in memory is pointers");
 
 // Begins a wait of the calling task or thread. `breakable`: a cancel of the task breaks it.
 // Returns 0; -ECANCELED (breakable only) when the task is cancelled and not shielded; -ENOMEM when
 // there is no stack on which the worker could go on. A wait that was begun need not be linked.
 int oai_wait_begin(oai_wait_t *wait, bool breakable);
+
+// What the caller can do before it takes the lock under which a wait may begin: -ECANCELED, as
+// above; else sees to it that there is a stack to go on, so that oai_wait_begin() need not map one
+// under the lock. 0, or -ENOMEM.
+int oai_wait_prepare(void);
+
+// Whether that is done already.
+bool oai_wait_prepared(void);
+
+// Whether a breakable wait that need not wait has to return -ECANCELED all the same.
+bool oai_wait_cancelled(void);
 
 // Gives a wait that was begun its number: from here on it can be claimed. oai_wait_link() does it;
 // for an object with room for one wait only, do it under that object's lock.
@@ -79,8 +95,9 @@ void oai_wait_ready(oai_wait_t *wait);
 // it queues the task.
 void oai_wait_over(oai_wait_t *wait, struct oai_task *task);
 
-// Whether a breakable wait that need not wait has to return -ECANCELED all the same.
-bool oai_wait_cancelled(void);
+// A number below `bound`, which is not zero, at random: from the state of the worker, or thread,
+// that the caller is on.
+uint32_t oai_wait_random_below(uint32_t bound);
 
 // Whether a deadline has passed.
 bool oai_wait_expired(int64_t deadline);
@@ -98,11 +115,16 @@ typedef struct oai_waiters {
     uint32_t coming;
 } oai_waiters_t;
 
+static inline void oai_wait_link_armed(oai_waiters_t *waiters, oai_wait_t *wait)
+{
+    oai_list_append(&waiters->list, &wait->link);
+    wait->linked = true;
+}
+
 static inline void oai_wait_link(oai_waiters_t *waiters, oai_wait_t *wait)
 {
     oai_wait_arm(wait);
-    oai_list_append(&waiters->list, &wait->link);
-    wait->linked = true;
+    oai_wait_link_armed(waiters, wait);
 }
 
 // The same at the head, for one that was let go and has not got what it waited for.
@@ -111,6 +133,21 @@ static inline void oai_wait_link_first(oai_waiters_t *waiters, oai_wait_t *wait)
     oai_wait_arm(wait);
     oai_list_prepend(&waiters->list, &wait->link);
     wait->linked = true;
+}
+
+// Links one of several waits for several objects: `part` of a wait that was begun, is armed under
+// the locks of all these objects, is itself linked nowhere, and is parked. One claimer only wins
+// one of them; its `claimed` is not 0 when the whole is woken. The waiter takes all others back
+// before it returns.
+static inline void oai_wait_link_part(oai_waiters_t *waiters, oai_wait_t *part, oai_wait_t *whole)
+{
+    part->task = whole->task;
+    part->word = whole->word;
+    part->whole = whole;
+    part->claimed = 0;
+    part->result = 0;
+    oai_list_append(&waiters->list, &part->link);
+    part->linked = true;
 }
 
 // A waiter that was not woken takes its wait back.

@@ -13,6 +13,7 @@
 //
 // In a build with own stacks (TSan, and where the inline switch is not proven) each task has its
 // own stack from its beginning and the loop stays where it is, on the thread's own stack.
+#include "sched/hot.h"
 #include "sched/internal.h"
 #include "sched/sched.h"
 
@@ -27,7 +28,7 @@ static void count(_Atomic uint64_t *counter)
 
 // The next task of the worker's own queue, or NULL. The task that was just woken comes first, so
 // many times in a row at most.
-static oai_task_t *pop(oai_worker_t *worker)
+static inline oai_task_t *pop(oai_worker_t *worker)
 {
     oai_task_t *task = oai_runq_take_next(&worker->queue);
     if (task) {
@@ -297,35 +298,39 @@ oai_task_t *oai_worker_find(oai_worker_t *worker)
 
 // ---- Leaving and coming back --------------------------------------------------------------------
 
-// On the stack to which the worker has gone on: what the one who left before needs.
-static __attribute__((noinline)) void settle_left(oai_worker_t *worker, oai_task_t *left)
+static __attribute__((noinline)) void put_behind_slow(oai_worker_t *worker, oai_task_t *task)
 {
-    OAI_ASSERT(left->stack && left != worker->current);
-    worker->left = NULL;
-    if (worker->left_why == OAI_LEAVE_PARK) {
-        oai_wait_saved(left);
-    } else {
-        if (!oai_runq_push_behind(&worker->queue, left))
-            oai_worker_push_last(worker, left);
-        oai_idle_published(&worker->coord->idle);
-    }
+    if (!oai_runq_push_behind(&worker->queue, task))
+        oai_worker_push_last(worker, task);
+    oai_idle_published(&worker->coord->idle);
 }
 
+// A task that yields goes behind all others.
+static inline void put_behind(oai_worker_t *worker, oai_task_t *task)
+{
+    if (OAI_UNLIKELY(oai_runq_any_block(&worker->queue) || oai_runq_full(&worker->queue))) {
+        put_behind_slow(worker, task);
+        return;
+    }
+    oai_runq_put(&worker->queue, task);
+    oai_idle_published(&worker->coord->idle);
+}
+
+// On the stack to which the worker has gone on: what the one who left before needs.
 static inline void settle(void)
 {
     oai_worker_t *worker = oai_self();
-    if (worker->left)
-        settle_left(worker, worker->left);
-}
-
-// The task's function has returned; what it owns goes while it is the task still, which may wait.
-// Returns the worker on which it has ended.
-static inline oai_worker_t *end_own(oai_worker_t *worker, oai_task_t *task)
-{
-    if (OAI_LIKELY(!oai_own_any(task)))
-        return worker;
-    oai_own_end(task);
-    return oai_self();
+    oai_task_t *left = worker->left;
+    if (!left)
+        return;
+    OAI_ASSERT(left->stack && left != worker->current);
+    worker->left = NULL;
+    if (OAI_UNLIKELY(!oai_fpctl_is_default(worker->left_fp)))
+        oai_fpctl_default();
+    if (worker->left_why == OAI_LEAVE_PARK)
+        oai_wait_saved(left);
+    else
+        put_behind(worker, left);
 }
 
 static __attribute__((noinline)) void tell_overrun(oai_task_t *task)
@@ -343,18 +348,15 @@ static inline void check_end(oai_task_t *task, oai_stack_t *stack)
     }
 }
 
-// Whether a fresh task is cancelled, or (`other` too) may not just begin here.
-static inline bool hindered(oai_worker_t *worker, oai_task_t *task, uint32_t other)
+// Whether a fresh task is cancelled.
+static inline bool is_cancelled(oai_worker_t *worker, uint32_t flags)
 {
-    // Relaxed, both: who cancels later is too late.
-    return (atomic_load_explicit(&task->flags, memory_order_relaxed) &
-            (OAI_TASK_CANCELLED | other)) ||
-           atomic_load_explicit(&worker->coord->state, memory_order_relaxed) == OAI_CANCELLING;
+    return (flags & OAI_TASK_CANCELLED) || oai_coord_refuses(worker->coord);
 }
 
-static inline unsigned stack_class(oai_worker_t *worker, oai_task_t *task)
+static inline unsigned stack_class(oai_worker_t *worker, uint32_t flags)
 {
-    uint32_t cls = atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CLASS_MASK;
+    uint32_t cls = flags & OAI_TASK_CLASS_MASK;
     if (OAI_LIKELY(cls == 0))
         return worker->coord->stack_class;
     return (cls >> OAI_TASK_CLASS_SHIFT) - 1;
@@ -373,12 +375,11 @@ static void no_stack(oai_worker_t *worker, oai_task_t *task)
 
 // A hindered task: whether it may begin all the same, now that it has passed its gates. If not it
 // is held at one, or another thread has to run it, or it is gone.
-static __attribute__((noinline)) bool unhinder(oai_worker_t *worker, oai_task_t *task)
+static __attribute__((noinline)) bool unhinder(oai_worker_t *worker, oai_task_t *task,
+                                               uint32_t flags)
 {
     worker->current = NULL;
-    bool cancelled = hindered(worker, task, 0);
-    // Relaxed: the queue has published it.
-    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    bool cancelled = is_cancelled(worker, flags);
     int err = cancelled ? -ECANCELED : 0;
     if (flags & OAI_TASK_HELD)
         err = oai_gates_pass(task, cancelled);
@@ -393,11 +394,18 @@ static __attribute__((noinline)) bool unhinder(oai_worker_t *worker, oai_task_t 
     return worker->current != NULL;
 }
 
-// Whether a fresh task may begin.
-static inline bool may_begin(oai_worker_t *worker, oai_task_t *task)
+// Whether a fresh task may begin, which is the current one then.
+static inline bool may_begin(oai_worker_t *worker, oai_task_t *task, uint32_t flags)
 {
-    return OAI_LIKELY(!hindered(worker, task, OAI_TASK_HELD | OAI_TASK_HOSTED)) ||
-           unhinder(worker, task);
+    return OAI_LIKELY(!(flags & (OAI_TASK_HELD | OAI_TASK_HOSTED)) &&
+                      !is_cancelled(worker, flags)) ||
+           unhinder(worker, task, flags);
+}
+
+static inline uint32_t flags_of(oai_task_t *task)
+{
+    // Relaxed: the queue has published what is constant, and who cancels later is too late.
+    return atomic_load_explicit(&task->flags, memory_order_relaxed);
 }
 
 #if OAI_OWN_STACKS
@@ -409,7 +417,9 @@ static _Noreturn void begin(void *arg)
     oai_task_t *task = oai_self()->current;
     oai_sync_acquire(task);
     fn(task->arg);
-    oai_worker_t *worker = end_own(oai_self(), task);
+    if (oai_own_any(task))
+        oai_own_end(task);
+    oai_worker_t *worker = oai_self();
     check_end(task, task->stack);
     worker->dead = task->stack;
     worker->dead_context = task->context;
@@ -421,14 +431,15 @@ static _Noreturn void begin(void *arg)
 
 static void dispatch(oai_worker_t *worker, oai_task_t *task)
 {
-    if (!task->stack && !may_begin(worker, task))
+    uint32_t flags = flags_of(task);
+    if (!task->stack && !may_begin(worker, task, flags))
         return;
     count(&worker->dispatches);
     worker->current = task;
     if (task->stack) {
         oai_switch(&worker->native, &task->context);
     } else {
-        oai_stack_t *stack = oai_stack_get(&worker->stacks, stack_class(worker, task));
+        oai_stack_t *stack = oai_stack_get(&worker->stacks, stack_class(worker, flags));
         if (!stack) {
             no_stack(worker, task);
             return;
@@ -459,12 +470,6 @@ void oai_worker_run(oai_worker_t *worker)
     }
 }
 
-int oai_worker_prepare(oai_worker_t *worker)
-{
-    (void)worker; // the loop has its stack
-    return 0;
-}
-
 // The loop takes the next task itself.
 static oai_task_t *take_along(oai_worker_t *worker, bool *alone)
 {
@@ -489,7 +494,7 @@ static _Noreturn void loop(void *arg);
 // for the second time relies on that (cond.c).
 static __attribute__((noinline)) void change_stack(oai_worker_t *worker, oai_task_t *task)
 {
-    oai_stack_t *stack = oai_stack_get(&worker->stacks, stack_class(worker, task));
+    oai_stack_t *stack = oai_stack_get(&worker->stacks, stack_class(worker, flags_of(task)));
     if (!stack) {
         no_stack(worker, task);
         return;
@@ -498,6 +503,27 @@ static __attribute__((noinline)) void change_stack(oai_worker_t *worker, oai_tas
     worker->stack = stack;
     worker->pending = task;
     oai_enter(NULL, stack, loop, NULL);
+}
+
+// The current task's function has returned, perhaps on another worker than it has begun on.
+static inline void end_task(void)
+{
+    oai_worker_t *worker = oai_self();
+    oai_task_t *task = worker->current;
+    // What it owns goes while it is the task still, which may wait.
+    if (OAI_UNLIKELY(oai_own_any(task))) {
+        oai_own_end(task);
+        worker = oai_self();
+    }
+    check_end(task, worker->stack);
+    worker->current = NULL;
+    uint32_t more = flags_of(task) & OAI_TASK_MORE_AT_END;
+    if (more == 0)
+        oai_task_end_bare(task, worker);
+    else if (more == OAI_TASK_NAMED)
+        oai_task_end_named(task, worker);
+    else
+        oai_task_end(task, worker);
 }
 
 static inline void dispatch(oai_worker_t *worker, oai_task_t *task)
@@ -509,38 +535,31 @@ static inline void dispatch(oai_worker_t *worker, oai_task_t *task)
         worker->stack = task->stack;
         oai_jump(&task->context);
     }
-    if (!may_begin(worker, task))
+    uint32_t flags = flags_of(task);
+    if (!may_begin(worker, task, flags))
         return;
-    if (OAI_UNLIKELY(stack_class(worker, task) != worker->stack->cls)) {
+    if (OAI_UNLIKELY(stack_class(worker, flags) != worker->stack->cls)) {
         change_stack(worker, task);
         return;
     }
     count(&worker->dispatches);
     oai_sync_acquire(task);
     task->fresh.fn(task->arg);
-    // Perhaps on another worker, which took this task up when it had waited.
-    worker = oai_self();
-    task = worker->current;
-    worker = end_own(worker, task);
-    check_end(task, worker->stack);
-    worker->current = NULL;
-    oai_task_end(task, worker);
+    end_task();
 }
 
 static _Noreturn void loop(void *arg)
 {
     (void)arg;
     settle();
-    for (;;) {
-        oai_worker_t *worker = oai_self();
-        oai_task_t *task = worker->pending;
-        if (task)
-            worker->pending = NULL;
-        else if (!(task = next_task(worker)) && !(task = oai_worker_find(worker)))
-            break;
-        dispatch(worker, task);
-    }
     oai_worker_t *worker = oai_self();
+    oai_task_t *task = worker->pending;
+    worker->pending = NULL;
+    while (task || (task = next_task(worker)) || (task = oai_worker_find(worker))) {
+        dispatch(worker, task);
+        worker = oai_self();
+        task = NULL;
+    }
     oai_stack_put(&worker->stacks, worker->stack);
     worker->stack = NULL;
     oai_jump(&worker->native);
@@ -554,18 +573,13 @@ void oai_worker_run(oai_worker_t *worker)
     oai_switch_enter(&worker->native, NULL, worker->stack, loop, NULL);
 }
 
-static __attribute__((noinline)) int prepare_slow(oai_worker_t *worker)
+int oai_worker_prepare_slow(oai_worker_t *worker)
 {
     oai_stack_t *stack = oai_stack_get(&worker->stacks, worker->coord->stack_class);
     if (!stack)
         return -ENOMEM;
     oai_stack_put(&worker->stacks, stack);
     return 0;
-}
-
-int oai_worker_prepare(oai_worker_t *worker)
-{
-    return OAI_LIKELY(oai_stack_ready(&worker->stacks)) ? 0 : prepare_slow(worker);
 }
 
 // The task to go on with, if there is one; *alone: there is none.
@@ -595,14 +609,14 @@ static inline void leave_for(oai_worker_t *worker, oai_task_t *task, oai_task_t 
 
 #endif
 
-void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
+OAI_ALWAYS_INLINE void leave(oai_worker_t *worker, oai_leave_t why)
 {
     oai_task_t *task = worker->current;
     OAI_ASSERT(task && !worker->left && !worker->pending);
     // When it is time to look around a fresh loop does it, not deep on the stack of this task.
     bool alone = false;
     oai_task_t *next = NULL;
-    if (worker->tick > 1) {
+    if (OAI_LIKELY(worker->tick > 1)) {
         worker->tick--;
         next = take_along(worker, &alone);
     }
@@ -610,10 +624,8 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
         return; // nobody else is here
     if (why == OAI_LEAVE_PARK)
         count(&worker->parks);
-    oai_fpctl_t fp;
-    bool fp_changed = oai_fpctl_changed(&fp);
-    if (OAI_UNLIKELY(fp_changed))
-        oai_fpctl_default();
+    oai_fpctl_t fp; // looked at where the worker goes on, and here after that: told in fpctl.h
+    oai_fpctl_read(&fp);
 #if !OAI_OWN_STACKS
     task->stack = worker->stack;
 #endif
@@ -621,9 +633,19 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
         tell_overrun(task);
     worker->left = task;
     worker->left_why = why;
+    worker->left_fp = &fp;
     leave_for(worker, task, next);
-    if (OAI_UNLIKELY(fp_changed))
+    if (OAI_UNLIKELY(!oai_fpctl_is_default(&fp))) {
+        oai_fpctl_strip(&fp);
         oai_fpctl_set(&fp);
+    }
+}
+
+int oai_worker_park(oai_worker_t *worker)
+{
+    oai_task_t *task = worker->current;
+    leave(worker, OAI_LEAVE_PARK);
+    return oai_wait_ended(task);
 }
 
 void oa_yield(void)
@@ -632,5 +654,5 @@ void oa_yield(void)
     if (!worker || !worker->current)
         oai_os.yield();
     else if (oai_worker_prepare(worker) == 0)
-        oai_worker_leave(worker, OAI_LEAVE_YIELD);
+        leave(worker, OAI_LEAVE_YIELD);
 }

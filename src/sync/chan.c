@@ -15,6 +15,7 @@
 #include "os/os.h"
 #include "sched/sched.h"
 #include "sched/wait.h"
+#include "sched/wait_hot.h"
 #include "sync/channel.h"
 
 oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
@@ -29,7 +30,7 @@ oa_chan_t *oa_chan_make_config(const oa_chan_config_t *given)
         return NULL;
     *ch = (oa_chan_t){.lock = OAI_LOCK_INIT,
                       .sliding = config.sliding != 0,
-                      .words = config.capacity != 0 && config.capacity != OA_UNBOUNDED &&
+                      .words = config.capacity != OA_UNBOUNDED &&
                                config.elem_size == sizeof(oai_word_t)};
     if (oai_fifo_init(&ch->queue, config.elem_size, config.capacity) != 0) {
         oai_os.free(ch);
@@ -109,53 +110,79 @@ typedef int try_fn(oa_chan_t *ch, void *elem, oai_wait_t **wake);
 // between the user and the switch.
 #define INLINED static inline __attribute__((always_inline))
 
-// Tries, and unlocks.
-INLINED int once_locked(oa_chan_t *ch, void *elem, try_fn *try)
+// A wait was broken: takes it back.
+static __attribute__((noinline)) int take_back(oa_chan_t *ch, oai_waiters_t *list, oai_wait_t *wait,
+                                               int err)
+{
+    oai_lock(&ch->lock);
+    oai_wait_unlink(list, wait);
+    oai_unlock(&ch->lock);
+    return err;
+}
+
+// Under the lock, when it was found to need a wait: waits in `list`.
+static __attribute__((noinline)) int wait_locked(oa_chan_t *ch, void *elem, oai_waiters_t *list,
+                                                 int64_t deadline)
+{
+    oai_wait_t wait;
+    int err = oai_wait_begin(&wait, true);
+    if (err == 0 && oai_wait_expired(deadline))
+        err = -ETIMEDOUT;
+    if (err == 0) {
+        wait.data = elem;
+        oai_wait_link(list, &wait);
+    }
+    oai_unlock(&ch->lock);
+    if (err)
+        return err;
+    err = oai_wait_park(&wait, deadline);
+    if (err)
+        return take_back(ch, list, &wait, err);
+    return wait.result; // the channel may be gone
+}
+
+// Under the lock: tries, and waits in `list` if it must; NULL: never.
+INLINED int transfer(oa_chan_t *ch, void *elem, try_fn *try, oai_waiters_t *list, int64_t deadline)
 {
     oai_wait_t *wake = NULL;
     int err = try(ch, elem, &wake);
-    oai_unlock(&ch->lock);
-    if (OAI_UNLIKELY(wake))
-        oai_wait_ready(wake);
-    return err;
-}
-
-INLINED int once(oa_chan_t *ch, void *elem, try_fn *try)
-{
-    oai_lock(&ch->lock);
-    return once_locked(ch, elem, try);
-}
-
-// Tries, and waits in `list` while that needs a wait.
-INLINED int transfer(oa_chan_t *ch, void *elem, try_fn *try, oai_waiters_t *list, int64_t deadline)
-{
-    oai_wait_t wait;
-    oai_wait_t *wake = NULL;
-    int err = oai_wait_begin(&wait, true);
-    if (err)
-        return err;
-    wait.data = elem;
-    oai_lock(&ch->lock);
-    err = try(ch, elem, &wake);
-    bool waits = err == -EAGAIN;
-    if (waits && oai_wait_expired(deadline)) {
-        waits = false;
-        err = -ETIMEDOUT;
-    }
-    if (waits)
-        oai_wait_link(list, &wait);
+    if (list && err == -EAGAIN)
+        return wait_locked(ch, elem, list, deadline);
     oai_unlock(&ch->lock);
     if (wake)
         oai_wait_ready(wake);
-    if (!waits)
-        return err;
-    err = oai_wait_park(&wait, deadline);
-    if (err == 0)
-        return wait.result; // the channel may be gone
-    oai_lock(&ch->lock);
-    oai_wait_unlink(list, &wait);
-    oai_unlock(&ch->lock);
     return err;
+}
+
+static __attribute__((noinline)) int send_locked(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    return transfer(ch, elem, try_send, &ch->senders, deadline);
+}
+
+static __attribute__((noinline)) int recv_locked(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    return transfer(ch, elem, try_recv, &ch->receivers, deadline);
+}
+
+// With the lock yet to be taken. The stack on which the worker may have to go on is seen to before
+// that. If there is none, whoever needs not wait needs none either, and who must is told when his
+// wait begins.
+static bool lock(oa_chan_t *ch)
+{
+    if (oai_wait_prepare() == -ECANCELED)
+        return false;
+    oai_lock(&ch->lock);
+    return true;
+}
+
+static __attribute__((noinline)) int send_other(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    return lock(ch) ? send_locked(ch, elem, deadline) : -ECANCELED;
+}
+
+static __attribute__((noinline)) int recv_other(oa_chan_t *ch, void *elem, int64_t deadline)
+{
+    return lock(ch) ? recv_locked(ch, elem, deadline) : -ECANCELED;
 }
 
 static bool sendable(oa_chan_t *ch, const void *elem)
@@ -163,60 +190,71 @@ static bool sendable(oa_chan_t *ch, const void *elem)
     return ch && (elem || ch->queue.elem_size == 0);
 }
 
-typedef int go_on_fn(oa_chan_t *ch, void *elem, int64_t deadline);
+// ---- Words --------------------------------------------------------------------------------------
+//
+// Most elements are words. These have a way of their own, with hardly a store before the exchange
+// of the lock, which waits until all stores before it are in the cache: a tenth less time for a
+// consumer's element. What is seldom stands in functions that are called last, for the same reason.
 
-static __attribute__((noinline)) int send_waiting(oa_chan_t *ch, void *elem, int64_t deadline)
+// The calling virtual thread, which has locked the channel and can wait at once; NULL: it is no
+// channel of words, the caller is another or is cancelled, or the lock is not free.
+static inline oai_task_t *lock_words(oa_chan_t *ch)
 {
-    return transfer(ch, elem, try_send, &ch->senders, deadline);
+    oai_task_t *task = ch->words ? oai_wait_quick(oai_self(), true) : NULL;
+    return OAI_LIKELY(task != NULL) && OAI_LIKELY(oai_trylock(&ch->lock)) ? task : NULL;
 }
 
-static __attribute__((noinline)) int recv_waiting(oa_chan_t *ch, void *elem, int64_t deadline)
+// Under the lock: takes the first of those who wait off the list, if it can be let go; what its
+// claim has left, or 0.
+static inline uint8_t claim_first(oai_waiters_t *waiters, oai_wait_t **wait)
 {
-    return transfer(ch, elem, try_recv, &ch->receivers, deadline);
+    *wait = oai_container(waiters->list.head, oai_wait_t, link);
+    uint8_t claimed = oai_wait_claim_hot(*wait);
+    if (OAI_UNLIKELY(!claimed))
+        return 0;
+    oai_list_pop(&waiters->list);
+    (*wait)->linked = false;
+    return claimed;
 }
 
-// With a queue most find room there, or an element: no wait is prepared before it is needed.
-static __attribute__((noinline)) int send_locked(oa_chan_t *ch, void *elem, int64_t deadline)
+// Under the lock: somebody waits for an element, or with one.
+static __attribute__((noinline)) int hand_word(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    int err = once_locked(ch, elem, try_send);
-    return err == -EAGAIN ? send_waiting(ch, elem, deadline) : err;
+    oai_wait_t *receiver;
+    uint8_t claimed = claim_first(&ch->receivers, &receiver);
+    if (OAI_UNLIKELY(!claimed))
+        return send_locked(ch, elem, deadline);
+    if (receiver->data)
+        memcpy(receiver->data, elem, sizeof(oai_word_t));
+    oai_unlock(&ch->lock);
+    return oai_wait_ready_hot(receiver, claimed);
 }
 
-static __attribute__((noinline)) int recv_locked(oa_chan_t *ch, void *elem, int64_t deadline)
+static __attribute__((noinline)) int fetch_word(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    int err = once_locked(ch, elem, try_recv);
-    return err == -EAGAIN ? recv_waiting(ch, elem, deadline) : err;
+    oai_wait_t *sender;
+    uint8_t claimed = claim_first(&ch->senders, &sender);
+    if (OAI_UNLIKELY(!claimed))
+        return recv_locked(ch, elem, deadline);
+    if (elem)
+        memcpy(elem, sender->data, sizeof(oai_word_t));
+    oai_unlock(&ch->lock);
+    return oai_wait_ready_hot(sender, claimed);
 }
 
-// Without a queue, or with the lock yet to be taken.
-INLINED int other(oa_chan_t *ch, void *elem, int64_t deadline, go_on_fn *waiting, go_on_fn *locked)
+// Under the lock: nobody is there to take the word, or to bring one. One function for both sides,
+// which often switch to each other: where the other returns from it is where the CPU expects it.
+static OAI_RESUMED int wait_word(oa_chan_t *ch, void *elem, oai_waiters_t *list, oai_task_t *task)
 {
-    if (ch->queue.capacity == 0)
-        return waiting(ch, elem, deadline);
-    if (oai_wait_cancelled())
-        return -ECANCELED;
-    oai_lock(&ch->lock);
-    return locked(ch, elem, deadline);
-}
-
-static __attribute__((noinline)) int send_other(oa_chan_t *ch, void *elem, int64_t deadline)
-{
-    return other(ch, elem, deadline, send_waiting, send_locked);
-}
-
-static __attribute__((noinline)) int recv_other(oa_chan_t *ch, void *elem, int64_t deadline)
-{
-    return other(ch, elem, deadline, recv_waiting, recv_locked);
-}
-
-// Most elements are words in a ring, and most transfers find room or an element there and nobody
-// who waits. These have a way of their own, with hardly a store before the exchange of the lock,
-// which waits until all stores before it are in the cache: a tenth less time for a consumer's
-// element. What else there is stands in functions apart, for the same reason. False: the channel is
-// another one, the caller is cancelled, or the lock is not free.
-static inline bool lock_words(oa_chan_t *ch)
-{
-    return ch->words && !oai_wait_cancelled() && oai_trylock(&ch->lock);
+    oai_wait_t wait;
+    oai_wait_begin_quick(&wait, task, true);
+    oai_wait_arm_task(&wait, task, true);
+    wait.data = elem;
+    oai_wait_link_armed(list, &wait);
+    oai_unlock(&ch->lock);
+    OAI_LEAVING();
+    int err = oai_worker_park(oai_self());
+    return OAI_LIKELY(err == 0) ? wait.result : take_back(ch, list, &wait, err);
 }
 
 static inline int send_until(oa_chan_t *ch, const void *given, int64_t deadline)
@@ -224,11 +262,16 @@ static inline int send_until(oa_chan_t *ch, const void *given, int64_t deadline)
     if (OAI_UNLIKELY(!sendable(ch, given)))
         return -EINVAL;
     void *elem = (void *)(uintptr_t)given;
-    if (OAI_UNLIKELY(!lock_words(ch)))
+    oai_task_t *task = lock_words(ch);
+    if (OAI_UNLIKELY(!task))
         return send_other(ch, elem, deadline);
-    if (OAI_UNLIKELY(ch->closed || ch->resting || !oai_list_empty(&ch->receivers.list) ||
-                     ch->queue.count == ch->queue.capacity))
+    if (OAI_UNLIKELY(ch->closed || ch->resting))
         return send_locked(ch, elem, deadline);
+    if (!oai_list_empty(&ch->receivers.list))
+        return hand_word(ch, elem, deadline);
+    if (ch->queue.count == ch->queue.capacity)
+        return ch->sliding || deadline != OA_FOREVER ? send_locked(ch, elem, deadline)
+                                                     : wait_word(ch, elem, &ch->senders, task);
     oai_fifo_ring_in(&ch->queue, elem, sizeof(oai_word_t));
     oai_unlock(&ch->lock);
     return 0;
@@ -238,9 +281,15 @@ static inline int recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
 {
     if (OAI_UNLIKELY(!ch))
         return -EINVAL;
-    if (OAI_UNLIKELY(!lock_words(ch)))
+    oai_task_t *task = lock_words(ch);
+    if (OAI_UNLIKELY(!task))
         return recv_other(ch, elem, deadline);
-    if (OAI_UNLIKELY(ch->queue.count == 0 || !oai_list_empty(&ch->senders.list)))
+    bool none = ch->queue.count == 0, senders = !oai_list_empty(&ch->senders.list);
+    if (none && senders)
+        return fetch_word(ch, elem, deadline);
+    if (none && !ch->closed && deadline == OA_FOREVER)
+        return wait_word(ch, elem, &ch->receivers, task);
+    if (OAI_UNLIKELY(none || senders))
         return recv_locked(ch, elem, deadline);
     oai_fifo_ring_out(&ch->queue, elem, sizeof(oai_word_t));
     oai_unlock(&ch->lock);
@@ -269,12 +318,18 @@ int oa_chan_recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
 
 int oa_chan_put(oa_chan_t *ch, const void *elem)
 {
-    return sendable(ch, elem) ? once(ch, (void *)(uintptr_t)elem, try_send) : -EINVAL;
+    if (!sendable(ch, elem))
+        return -EINVAL;
+    oai_lock(&ch->lock);
+    return transfer(ch, (void *)(uintptr_t)elem, try_send, NULL, 0);
 }
 
 int oa_chan_take(oa_chan_t *ch, void *elem)
 {
-    return ch ? once(ch, elem, try_recv) : -EINVAL;
+    if (!ch)
+        return -EINVAL;
+    oai_lock(&ch->lock);
+    return transfer(ch, elem, try_recv, NULL, 0);
 }
 
 int oa_chan_close(oa_chan_t *ch)

@@ -19,7 +19,7 @@ struct oa_chan {
     oai_lock_t lock; // guards all below
     bool closed;
     bool sliding; // constant, as the next
-    bool words;   // whether it is a bounded queue of elements of 8 bytes
+    bool words;   // whether elements have 8 bytes, and the queue is bounded
     oai_fifo_t queue;
     oai_waiters_t senders, receivers;
     oai_consumer_t *consumer; // NULL: there is none

@@ -4,8 +4,8 @@
 //
 // Each model is complete within its bounds: three preemptions and any stale reads, where nothing
 // else is said. `_deep` is the same at three preemptions with no stale reads, where the other one
-// has two. There are two programs of it: elements of 4 bytes, and words, which have a way of their
-// own through a ring.
+// has two. There are two programs of it: elements of 4 bytes, and words, which have a quick way of
+// their own.
 #include "model.h"
 #include "oasync/chan.h"
 #include "sched/sched.h"
@@ -15,13 +15,13 @@
 
 #ifdef WORDS
 typedef uint64_t elem_t;
-// What has no ring is the same here.
-#define NO_RING(NAME, SETUP, CHECK, ...)                                                           \
+// What never goes the quick way is the same here.
+#define SAME(NAME, SETUP, CHECK, ...)                                                           \
     static struct model model_of_##NAME __attribute__((unused)) = {#NAME, SETUP, CHECK,            \
                                                                    {__VA_ARGS__}, NULL}
 #else
 typedef uint32_t elem_t;
-#define NO_RING MODEL
+#define SAME MODEL
 #endif
 
 enum { SENDERS = 2, MOST = 4 };
@@ -149,6 +149,9 @@ static struct end r0_once = {0, 1, OA_FOREVER}, r0_twice = {0, 2, OA_FOREVER},
 static void reset(size_t capacity)
 {
     stub_reset();
+#ifdef WORDS
+    stub_has_stacks = true;
+#endif
     ch = oa_chan_make(sizeof(elem_t), .capacity = capacity);
     model_name_bytes(ch, 8, "chan.lock");
     memset(sent, 0, sizeof sent);
@@ -260,19 +263,19 @@ static void put_and_take(void)
     model_thread("takes", receives, &r0_takes);
 }
 
-NO_RING(rendezvous, rendezvous, used_up);
-NO_RING(rendezvous_thread, rendezvous_thread, used_up);
-NO_RING(two_senders, two_senders, used_up, .bound = 2, .stale = 1);
-NO_RING(two_senders_deep, two_senders, used_up, .stale = -1, .runs = -1);
-NO_RING(two_receivers, two_receivers, used_up, .bound = 2, .stale = -1);
+MODEL(rendezvous, rendezvous, used_up);
+MODEL(rendezvous_thread, rendezvous_thread, used_up);
+MODEL(two_senders, two_senders, used_up, .bound = 2, .stale = 1);
+MODEL(two_senders_deep, two_senders, used_up, .stale = -1, .runs = -1);
+MODEL(two_receivers, two_receivers, used_up, .bound = 2, .stale = -1);
 MODEL(bounded, bounded, used_up);
 MODEL(bounded_thread, bounded_thread, used_up);
 MODEL(bounded_three, bounded_three, used_up, .bound = 2);
 MODEL(bounded_three_deep, bounded_three, used_up, .stale = -1, .runs = -1);
 MODEL(bounded_left, bounded_left, conserved, .must_see = 1 << LEFT);
-NO_RING(unbounded, unbounded, used_up);
-NO_RING(put_and_take, put_and_take, conserved, .bound = 2, .stale = -1,
-        .must_see = 1 << SENT | 1 << GOT | 1 << FULL | 1 << EMPTY | 1 << TIMED_OUT);
+SAME(unbounded, unbounded, used_up);
+SAME(put_and_take, put_and_take, conserved, .bound = 2, .stale = -1,
+     .must_see = 1 << SENT | 1 << GOT | 1 << FULL | 1 << EMPTY | 1 << TIMED_OUT);
 
 // A sender never waits; what arrives is in order, and the newest are there in the end.
 static void sends_and_looks(void *arg)
@@ -355,14 +358,14 @@ static void cancelled_sender(void)
     stub_task("receives", receives_and_cancels, &r0_once);
 }
 
-NO_RING(late_receiver, late_receiver, conserved, .must_see = 1 << GOT | 1 << TIMED_OUT | 1 << FULL);
+SAME(late_receiver, late_receiver, conserved, .must_see = 1 << GOT | 1 << TIMED_OUT | 1 << FULL);
 MODEL(late_sender, late_sender, conserved, .bound = 2,
       .must_see = 1 << GOT | 1 << TIMED_OUT | 1 << LEFT);
 MODEL(late_sender_deep, late_sender, conserved, .stale = -1, .runs = -1);
-NO_RING(late_thread, late_thread, conserved, .must_see = 1 << SENT | 1 << TIMED_OUT | 1 << EMPTY);
-NO_RING(both_late, both_late, conserved, .must_see = 1 << SENT | 1 << TIMED_OUT);
-NO_RING(cancelled_receiver, cancelled_receiver, conserved, .bound = 1, .stale = 1,
-        .must_see = 1 << GOT | 1 << CANCELLED | 1 << CLOSED);
+SAME(late_thread, late_thread, conserved, .must_see = 1 << SENT | 1 << TIMED_OUT | 1 << EMPTY);
+SAME(both_late, both_late, conserved, .must_see = 1 << SENT | 1 << TIMED_OUT);
+MODEL(cancelled_receiver, cancelled_receiver, conserved, .bound = 1, .stale = 1,
+      .must_see = 1 << GOT | 1 << CANCELLED | 1 << CLOSED);
 MODEL(cancelled_sender, cancelled_sender, conserved, .bound = 2, .stale = 1,
       .must_see = 1 << GOT | 1 << CANCELLED | 1 << LEFT);
 MODEL(cancelled_sender_deep, cancelled_sender, conserved, .stale = -1, .runs = -1);
@@ -393,7 +396,7 @@ static void closed_on_sender(void)
 }
 
 MODEL(closed_on_sender, closed_on_sender, conserved, .must_see = 1 << CLOSED | 1 << LEFT);
-NO_RING(closed, closed, used_up, .bound = 2, .stale = -1, .must_see = 1 << SENT | 1 << CLOSED);
+MODEL(closed, closed, used_up, .bound = 2, .stale = -1, .must_see = 1 << SENT | 1 << CLOSED);
 MODEL(closed_bounded, closed_bounded, used_up, .bound = 2, .stale = 1,
       .must_see = 1 << SENT | 1 << CLOSED);
 MODEL(closed_bounded_deep, closed_bounded, used_up, .stale = -1, .runs = -1);
@@ -457,8 +460,8 @@ static void close_frees(void)
     stub_task("frees", receives_close_and_frees, NULL);
 }
 
-NO_RING(rendezvous_frees, rendezvous_frees, NULL, .leaks = true);
+MODEL(rendezvous_frees, rendezvous_frees, NULL, .leaks = true);
 MODEL(bounded_frees, bounded_frees, NULL, .leaks = true);
 MODEL(late_frees, late_frees, NULL, .leaks = true);
-NO_RING(taking_frees, taking_frees, NULL, .leaks = true);
+MODEL(taking_frees, taking_frees, NULL, .leaks = true);
 MODEL(close_frees, close_frees, NULL, .leaks = true);

@@ -118,17 +118,17 @@ void oai_own_end(oai_task_t *task)
     (void)task;
 }
 
-int oai_worker_prepare(oai_worker_t *worker)
+int oai_worker_prepare_slow(oai_worker_t *worker)
 {
     (void)worker;
     return 0;
 }
 
-void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
+int oai_worker_park(oai_worker_t *worker)
 {
     oai_task_t *task = worker->current;
     struct parked *p = &parked[stub_index(task)];
-    model_assert(why == OAI_LEAVE_PARK && p->registers == 0);
+    model_assert(p->registers == 0);
     p->thread = model_self();
     p->registers = 1;
     task->stack = (oai_stack_t *)(void *)p;
@@ -138,6 +138,7 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
     model_thread("loop", fresh_loop, worker);
     model_block();
     oai_self_set(p->on);
+    return oai_wait_ended(task);
 }
 
 void oai_worker_run(oai_worker_t *worker)
@@ -146,18 +147,23 @@ void oai_worker_run(oai_worker_t *worker)
     model_fail("no threads here");
 }
 
-void oai_task_ready(oai_task_t *task, bool next)
+void oai_task_ready(oai_task_t *task)
 {
     oai_worker_t *worker = oai_self();
     oa_coord_t *of = oai_task_coord(task);
     bool outside = !worker || worker->coord != of;
-    (void)next;
     if (outside)
         oai_coord_enter(of);
     oai_inject_put(&of->inject, task);
     ring();
     if (outside)
         oai_coord_leave(of);
+}
+
+int oai_task_ready_next(oai_task_t *task)
+{
+    oai_task_ready(task);
+    return 0;
 }
 
 bool oai_worker_push_new(oai_worker_t *worker, oai_task_t *task)
@@ -174,9 +180,10 @@ void oai_idle_init(oai_idle_t *idle, unsigned workers, bool membarrier)
     idle->asymmetric = true;
 }
 
-void oai_idle_wake_one(oai_idle_t *idle)
+int oai_idle_wake_one(oai_idle_t *idle)
 {
     (void)idle;
+    return 0;
 }
 
 void oai_idle_published_outside(oai_idle_t *idle)

@@ -6,6 +6,7 @@
 // thread that dispatches it as worker.c does.
 #include "model.h"
 #include "oasync/sync.h"
+#include "sched/hot.h"
 #include "sched/sched.h"
 #include "stub_life.h"
 

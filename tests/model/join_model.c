@@ -7,6 +7,7 @@
 // else is said. `_deep` is the same at three preemptions with no stale reads, where the other one
 // has two.
 #include "model.h"
+#include "sched/hot.h"
 #include "stub_life.h"
 
 static oa_task_t *child_handle;
@@ -35,6 +36,9 @@ enum {
 static void reset(int slots)
 {
     stub_reset();
+#ifdef QUICK
+    stub_has_stacks = true;
+#endif
     stub_life(slots);
     child_handle = NULL;
     child = joiner = NULL;

@@ -175,7 +175,12 @@ oai_task_t *oai_task_pool_take(oai_task_pool_t *pool)
     return task;
 }
 
-oai_task_t *oai_task_take(oai_task_cache_t *cache)
+void oai_task_cache_init(oai_task_cache_t *cache, oai_task_pool_t *pool)
+{
+    *cache = (oai_task_cache_t){.pool = pool}; // empty and full: each call comes to those below
+}
+
+oai_task_t *oai_task_take_slow(oai_task_cache_t *cache)
 {
     return oai_task_pool_take(cache->pool);
 }
@@ -186,7 +191,7 @@ void oai_task_pool_give(oai_task_pool_t *pool, oai_task_t *task)
     (void)task;
 }
 
-void oai_task_give(oai_task_cache_t *cache, oai_task_t *task)
+void oai_task_give_slow(oai_task_cache_t *cache, oai_task_t *task)
 {
     (void)cache;
     (void)task;

@@ -3,6 +3,7 @@
 #include "stub_life.h"
 
 #include "model.h"
+#include "sched/hot.h"
 #include "sched/sched.h"
 
 #define REPLACEABLE __attribute__((weak))
@@ -43,7 +44,12 @@ static void begin(oai_task_t *task)
     task->fresh.fn(task->arg);
     atomic_fetch_add_explicit(&stub_ran, 1, memory_order_relaxed);
     worker->current = NULL;
-    oai_task_end(task, worker);
+    // As in worker.c.
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    if (stub_has_stacks && (flags & OAI_TASK_MORE_AT_END) == OAI_TASK_NAMED)
+        oai_task_end_named(task, worker);
+    else
+        oai_task_end(task, worker);
 }
 
 static void run(void *task)

@@ -12,6 +12,7 @@ oa_coord_t stub_coord;
 bool stub_next_stack;
 int stub_refusals;
 bool stub_keeps_stack;
+bool stub_has_stacks;
 
 static _Alignas(OAI_SLAB_SIZE) char slab_memory[16384];
 static int slots_used;
@@ -60,6 +61,7 @@ void stub_reset(void)
     stub_next_stack = false;
     stub_refusals = 0;
     stub_keeps_stack = false;
+    stub_has_stacks = false;
     slots_used = armed_count = 0;
     slab()->coord = &stub_coord;
     atomic_init(&stub_coord.state, OAI_RUNNING);
@@ -103,6 +105,7 @@ static void run_as(int thread, oai_task_t *task, bool worker)
     workers[thread].current = task;
     workers[thread].coord = &stub_coord;
     workers[thread].id = 0;
+    atomic_init(&workers[thread].stacks.count, stub_has_stacks);
     if (task)
         parked_of(task)->thread = thread;
 }
@@ -151,7 +154,7 @@ void stub_pool(int count)
     }
     oai_list_append(&pool->partial, &s->link);
     for (int i = 0; i < THREADS; i++)
-        workers[i].tasks = (oai_task_cache_t){.pool = pool};
+        workers[i].tasks = (oai_task_cache_t){.pool = pool, .room = OAI_TASK_CACHE};
     model_name(&pool->lock, "pool.lock");
 }
 
@@ -198,7 +201,7 @@ oai_seat_t *oai_seat_here(void)
 
 // ---- Leaving and coming back --------------------------------------------------------------------
 
-int oai_worker_prepare(oai_worker_t *worker)
+int oai_worker_prepare_slow(oai_worker_t *worker)
 {
     (void)worker;
     int *refused = &refusals[model_self()];
@@ -214,11 +217,10 @@ static void next_stack(void *task)
     oai_wait_saved(task);
 }
 
-void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
+int oai_worker_park(oai_worker_t *worker)
 {
     oai_task_t *task = worker->current;
     struct parked *p = parked_of(task);
-    model_assert(why == OAI_LEAVE_PARK);
     model_assert(p->registers == 0);
     p->registers = 1;
     if (stub_next_stack)
@@ -229,12 +231,12 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
     model_assert(p->registers == 2);
     p->registers = 0;
     p->resumed++;
+    return oai_wait_ended(task);
 }
 
-void oai_task_ready(oai_task_t *task, bool next)
+void oai_task_ready(oai_task_t *task)
 {
     struct parked *p = parked_of(task);
-    (void)next;
     if (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HELD) {
         stub_held_ready(task);
         return;
@@ -242,6 +244,12 @@ void oai_task_ready(oai_task_t *task, bool next)
     model_assert(p->registers == 1);
     p->registers = 2;
     model_unblock(p->thread);
+}
+
+int oai_task_ready_next(oai_task_t *task)
+{
+    oai_task_ready(task);
+    return 0;
 }
 
 // ---- Deadlines ----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ extern oa_coord_t stub_coord;
 extern bool stub_next_stack;  // what runs after a switch runs beside the task, if that is resumed
 extern int stub_refusals;     // how often a thread's oai_worker_prepare() may fail
 extern bool stub_keeps_stack; // but not of a task that has waited: who resumed it left a stack
+extern bool stub_has_stacks;  // each worker has a stack at hand: what is quick then goes that way
 
 // What queues a task that is held at a gate: there is no thread to unblock.
 extern void (*stub_held_ready)(oai_task_t *task);

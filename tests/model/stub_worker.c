@@ -175,17 +175,17 @@ void oai_worker_run(oai_worker_t *worker)
     model_block();
 }
 
-int oai_worker_prepare(oai_worker_t *worker)
+int oai_worker_prepare_slow(oai_worker_t *worker)
 {
     (void)worker;
     return 0;
 }
 
-void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
+int oai_worker_park(oai_worker_t *worker)
 {
     oai_task_t *task = worker->current;
     struct parked *p = &parked[stub_index(task)];
-    model_assert(why == OAI_LEAVE_PARK && p->registers == 0);
+    model_assert(p->registers == 0);
     p->thread = model_self();
     p->registers = 1;
     task->stack = (oai_stack_t *)(void *)p;
@@ -195,4 +195,5 @@ void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
     model_thread("loop", fresh_loop, worker);
     model_block();
     oai_self_set(p->on);
+    return oai_wait_ended(task);
 }

@@ -110,7 +110,7 @@ static void test_values(void)
 
 static oai_fpctl_t upward(void)
 {
-    oai_fpctl_t fp = oai_fpctl_standard();
+    oai_fpctl_t fp = OAI_FPCTL_STANDARD;
 #if defined(__x86_64__)
     fp.mxcsr |= 0x4000;
     fp.x87 |= 0x0800;

@@ -2,6 +2,7 @@
 // test_slab.c - the memory of tasks: each slot is one taker's, tickets never go back, pages are
 // given back, and the injection queue keeps the order of what stands in it.
 #include "check.h"
+#include "sched/hot.h"
 #include "sched/internal.h"
 
 enum { MOST = 60000 };
@@ -29,9 +30,11 @@ static void unmake(oai_task_t *task)
 
 static void test_random(uint64_t random)
 {
-    oai_task_cache_t caches[2] = {{.pool = &pool}, {.pool = &pool}};
+    oai_task_cache_t caches[2];
     size_t count = 0;
     oai_task_pool_init(&pool, NULL);
+    for (int i = 0; i < 2; i++)
+        oai_task_cache_init(&caches[i], &pool);
     int64_t steps = test_scale(600000);
     for (int64_t step = 0; step < steps; step++) {
         oai_task_cache_t *cache = &caches[oai_random(&random) & 1];
@@ -52,7 +55,7 @@ static void test_random(uint64_t random)
         }
         if (step % 20000 == 0) {
             oai_task_cache_shrink(cache, 10);
-            CHECK(cache->count <= 10);
+            CHECK(OAI_TASK_CACHE - cache->room <= 10);
             while (oai_task_pool_trim(&pool)) {
             }
         }
@@ -77,7 +80,8 @@ static void test_tickets(void)
         oai_task_t *task;
         uint32_t ticket;
     } old[COUNT];
-    oai_task_cache_t cache = {.pool = &pool};
+    oai_task_cache_t cache;
+    oai_task_cache_init(&cache, &pool);
     oai_task_pool_init(&pool, NULL);
     for (int round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < COUNT; i++)
@@ -110,7 +114,8 @@ static int no_map(void **out, size_t size)
 
 static void test_no_memory(void)
 {
-    oai_task_cache_t cache = {.pool = &pool};
+    oai_task_cache_t cache;
+    oai_task_cache_init(&cache, &pool);
     int (*map)(void **, size_t) = oai_os.map;
     oai_task_pool_init(&pool, NULL);
     oai_os.map = no_map;
