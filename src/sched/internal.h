@@ -360,8 +360,8 @@ static inline oai_worker_t *oai_worker_of(const oa_coord_t *coord)
     return worker && worker->coord == coord ? worker : NULL;
 }
 
-// Queues a task that is ready, from any thread: last, or next in line. The latter returns 0, so that
-// who calls it last can return by it.
+// Queues a task that is ready, from any thread: last, or next in line. The latter returns 0, so
+// that who calls it last can return by it.
 void oai_task_ready(oai_task_t *task);
 int oai_task_ready_next(oai_task_t *task);
 
