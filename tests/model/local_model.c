@@ -104,7 +104,7 @@ static void replaced(void)
     model_thread("replace", replace, NULL);
 }
 
-MODEL(replaced, replaced, NULL,
+MODEL(replaced, replaced, NULL, .statics = true,
       .must_see = 1 << DESTROYED | 1 << FORGOTTEN | 1 << REFUSED | 1 << SAME_PLACE);
 
 // ---- Made while the task runs, in the place of a deleted one ------------------------------------
@@ -133,7 +133,7 @@ static void made(void)
     model_thread("use", use, NULL);
 }
 
-MODEL(made, made, NULL, .must_see = 1 << DESTROYED | 1 << REFUSED);
+MODEL(made, made, NULL, .statics = true, .must_see = 1 << DESTROYED | 1 << REFUSED);
 
 // ---- Two make, two delete -----------------------------------------------------------------------
 
@@ -160,7 +160,7 @@ static void makers(void)
     model_thread("make 2", make_one, &next);
 }
 
-MODEL(makers, makers, two_keys);
+MODEL(makers, makers, two_keys, .statics = true);
 
 static void one_deleted(void)
 {
@@ -175,4 +175,4 @@ static void deleters(void)
     model_thread("delete 2", delete_it, &deleted[1]);
 }
 
-MODEL(deleters, deleters, one_deleted);
+MODEL(deleters, deleters, one_deleted, .statics = true);

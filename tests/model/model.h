@@ -30,6 +30,7 @@ struct model_options {
     uint64_t never_see; // bits: outcomes for which model_seen() fails at once
     const char *fails;  // the model is expected to fail with a message holding this text
     bool strict_wake;   // a futex wake on freed memory is an error (default: only a key)
+    bool statics;       // the sources have state that setup cannot reset (engine/states.c)
     bool leaks;         // blocks of model_alloc() still there after check are an error
 };
 

@@ -65,6 +65,7 @@ void stub_reset(void)
     slots_used = armed_count = 0;
     slab()->coord = &stub_coord;
     atomic_init(&stub_coord.state, OAI_RUNNING);
+    atomic_init(&stub_coord.pool.parks, 0);
     stub_coord.shards = &shard;
     stub_coord.workers = 1;
     shard.lock = (oai_lock_t)OAI_LOCK_INIT;

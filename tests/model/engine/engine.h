@@ -40,6 +40,7 @@ struct view {
 struct store {
     uint64_t value;
     const struct view *view; // what a reader acquires; NULL: nothing
+    uint64_t mark;           // a hash of all stores up to this one
     uint32_t step;
     uint8_t thread;
     bool pending; // written by a plain access: the value is still in memory
@@ -63,6 +64,11 @@ struct location {
     int index;
     int futex_floor; // oldest store a futex wait may read, after wakes
     uint8_t size;
+    stamp sc;            // of E.sc, as it is in sc_part
+    uint64_t place;      // the address, the same in every process
+    uint64_t mark;       // of the newest store; with the next two a part of E.state
+    uint64_t floor_part; // of futex_floor
+    uint64_t sc_part;    // of sc
 };
 
 enum access_kind { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_ATOMIC = 2 };
@@ -117,6 +123,8 @@ struct thread {
     uint16_t spin_read[MAX_SPIN_READS];
     // From here on all is 0 when a thread begins.
     const struct view *rel; // as of the last release fence
+    uint64_t past;          // all it did and observed; with the next a part of E.state
+    uint64_t token_part;    // of token and token_view
     bool acq_set;
     int id;
     const char *name;
@@ -139,6 +147,7 @@ struct thread {
     int priority;
     int frames_used;
     struct stack_cell *stack_cells;
+    uintptr_t lowest_cell; // of stack_cells
     int spin_reads;
 };
 
@@ -183,9 +192,16 @@ struct engine {
     int64_t clock;
     bool failed;
     bool restart; // an address became visible: the search begins again
+    bool known;   // left early, in a state from which all has been explored
+    bool whole;   // no execution is left early
     char failure[4096];
     uint32_t decision;
     int candidates[MAX_THREADS]; // of a CHOOSE_THREAD
+
+    // The state as a hash (states.c).
+    uint64_t state;                 // the sum of all parts
+    uint64_t sc_state;              // the sum of all sc_part
+    uint64_t heap_part, spins_part; // what was done to the heap; spins since the last write
 
     // Memory.
     uint32_t epoch;
@@ -216,9 +232,9 @@ extern struct engine E;
 
 // explore.c
 struct verdict {
-    bool failed;   // E.failure and the log hold the execution that did
-    bool complete; // DFS: everything within the bounds was seen
-    long executions;
+    bool failed;            // E.failure and the log hold the execution that did
+    bool complete;          // DFS: everything within the bounds was seen
+    long executions, known; // in all; left early
     double seconds;
 };
 int eng_choose(enum choice_kind kind, int n);
@@ -229,9 +245,12 @@ void eng_shrink(void);
 const char *eng_log_text(void);
 double eng_now(void);
 
+bool eng_fresh(void);
+
 // run.c: one execution.
 void eng_set_up(void);
 void eng_execute(void);
+_Noreturn void eng_back_to_explorer(void);
 void eng_describe_threads(char *text, size_t size);
 
 // sched.c
@@ -243,6 +262,30 @@ void eng_switch_to(struct thread *next);
 void eng_wrote(void);
 void eng_prepare_fiber(struct thread *t, void (*entry)(void));
 void eng_swap(void **save, void *load);
+
+// states.c
+uint64_t eng_place(uintptr_t addr);
+void eng_forget_states(void);
+bool eng_state_known(int running);
+
+static inline uint64_t eng_mix(uint64_t a, uint64_t b)
+{
+    __uint128_t product = (__uint128_t)(a ^ 0x9E3779B97F4A7C15ull) * (b ^ 0xD1342543DE82EF95ull);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+// A part of the state has another value.
+static inline void eng_part(uint64_t *part, uint64_t value)
+{
+    E.state += value - *part;
+    *part = value;
+}
+
+// The thread goes on, with this that is new to it.
+static inline void eng_observe(struct thread *t, uint64_t what)
+{
+    eng_part(&t->past, eng_mix(t->past, what));
+}
 
 // memory.c
 void *eng_bump(size_t size);
@@ -269,8 +312,16 @@ void eng_record(struct cell *c, unsigned mask, int kind, const void *pc);
 void eng_check_life(struct cell *c, unsigned mask, const void *pc);
 void eng_kill(uintptr_t start, size_t size, enum death death, const void *pc);
 void eng_revive(uintptr_t start, size_t size);
-void eng_enter_frame(uintptr_t sp);
 void eng_leave_frame(const void *pc);
+
+static inline void eng_enter_frame(uintptr_t sp)
+{
+    struct thread *t = E.self;
+    if (RARELY(t->frames_used == MAX_FRAMES))
+        model_fail("engine: calls nested deeper than %d", MAX_FRAMES);
+    t->frames[t->frames_used++] = sp;
+}
+
 void eng_check_leaks(void);
 
 // trace.c

@@ -18,7 +18,8 @@
 // A reduction: no scheduling point stands before an operation on an address that, in all executions
 // so far, no other thread has used, or nobody has written. Such an operation commutes with all
 // others. When an address turns out to be shared after all the depth-first search begins again, so
-// that the search which ends has used it soundly throughout.
+// that the search which ends has used it soundly throughout. Another: an execution that comes to a
+// state from which all has been explored is left there; states.c tells how it knows.
 //
 // Every choice has a number, counted in each execution also where only one answer is allowed. The
 // choice string lists those that were not answered 0 ("12:1,40:2"): it does not depend on bounds,
@@ -132,13 +133,19 @@ static int pct_answer(enum choice_kind kind, int n)
     return best;
 }
 
+// Whether the execution has left what all of the search's executions before it had answered.
+bool eng_fresh(void)
+{
+    return E.mode == MODE_DFS && trail_at == trail_length;
+}
+
 int eng_choose(enum choice_kind kind, int n)
 {
     uint32_t decision = E.decision++;
     int answer;
     if (n <= 1)
-        return 0;
-    if (E.mode == MODE_DFS)
+        answer = 0;
+    else if (E.mode == MODE_DFS)
         answer = dfs_answer(n);
     else if (E.mode == MODE_REPLAY)
         answer = script_answer(decision, n);
@@ -146,6 +153,8 @@ int eng_choose(enum choice_kind kind, int n)
         answer = E.mode == MODE_PCT ? pct_answer(kind, n) : random_answer(kind, n);
     if (answer && answer_count < MAX_CHOICES)
         answers[answer_count++] = (struct answer){decision, (uint32_t)answer};
+    if (kind >= CHOOSE_WEAK && kind != CHOOSE_PAUSE)
+        eng_observe(E.self, (uint64_t)answer + 1);
     return answer;
 }
 
@@ -180,14 +189,17 @@ struct verdict eng_dfs(int bound, long executions, double seconds)
     E.mode = MODE_DFS;
     E.limits.bound = bound;
     trail_length = 0;
+    eng_forget_states();
     while (v.executions < executions && !out_of_time(v.executions + 1, deadline)) {
         E.restart = false;
         execute();
         v.executions++;
         if ((v.failed = E.failed))
             break;
+        v.known += E.known;
         if (E.restart) {
             trail_length = 0;
+            eng_forget_states();
         } else if (!next_trail()) {
             v.complete = true;
             break;

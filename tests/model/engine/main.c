@@ -2,11 +2,13 @@
 // main.c - the command line of a model program, and what it prints about each model.
 //
 //     PROGRAM [--model NAME] [--mode dfs|random|pct] [--bound N] [--stale N] [--depth D]
-//             [--seed S] [--runs N] [--executions N] [--seconds S] [--replay STRING] [--list]
+//             [--seed S] [--runs N] [--executions N] [--seconds S] [--replay STRING]
+//             [--whole] [--first] [--list]
 //
 // Without --mode every model is searched depth first up to its bound, within its budget, then by
 // random and PCT runs. Budgets count executions, so that a run is repeatable; --seconds cuts by the
-// clock. Exit: 0 all as expected, 1 a model failed, 2 wrong usage.
+// clock. --whole explores from known states too (states.c); --first ends with the first failure.
+// Exit: 0 all as expected, 1 a model failed, 2 wrong usage.
 #include "engine.h"
 
 #include <stdlib.h>
@@ -20,7 +22,7 @@ static struct {
     long executions, runs;
     uint64_t seed;
     double seconds;
-    bool bound_set, stale_set, list;
+    bool bound_set, stale_set, list, whole, first;
 } options = {.seed = 1};
 
 void model_register(struct model *model)
@@ -63,6 +65,7 @@ static void start_model(const struct model *m)
 {
     E.model = m;
     E.seen = 0;
+    E.whole = options.whole || m->options.statics;
     memset(E.learned, 0, sizeof *E.learned * LEARNED);
     resolve_limits(m);
 }
@@ -71,8 +74,10 @@ static void start_model(const struct model *m)
 
 static void print_verdict(const char *what, const struct verdict *v, const char *end)
 {
-    printf("  %s: %ld executions, %s%.0f/s\n", what, v->executions, end,
-           v->seconds > 0 ? (double)v->executions / v->seconds : 0);
+    printf("  %s: %ld executions, ", what, v->executions);
+    if (v->known)
+        printf("%ld left early, ", v->known);
+    printf("%s%.0f/s\n", end, v->seconds > 0 ? (double)v->executions / v->seconds : 0);
 }
 
 static bool expected(const struct model *m)
@@ -211,7 +216,7 @@ static int usage(const char *program)
     fprintf(stderr,
             "usage: %s [--model NAME] [--mode dfs|random|pct] [--bound N] [--stale N] [--depth D]\n"
             "       [--seed S] [--runs N] [--executions N] [--seconds S] [--replay STRING] "
-            "[--list]\n",
+            "[--whole] [--first] [--list]\n",
             program);
     return 2;
 }
@@ -248,6 +253,10 @@ static bool read_options(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--list") == 0)
             options.list = true;
+        else if (strcmp(argv[i], "--whole") == 0)
+            options.whole = true;
+        else if (strcmp(argv[i], "--first") == 0)
+            options.first = true;
         else if (i + 1 == argc || !take_option(argv[i], argv[i + 1]))
             return false;
         else
@@ -264,7 +273,7 @@ int main(int argc, char **argv)
     struct verdict total = {.complete = true};
     int ran = 0, bad = 0;
     eng_set_up();
-    for (struct model *m = models; m; m = m->next) {
+    for (struct model *m = models; m && !(bad && options.first); m = m->next) {
         if (options.model && strcmp(options.model, m->name) != 0)
             continue;
         ran++;

@@ -109,6 +109,18 @@ static void set_aside(struct thread *t, const struct view *view)
     eng_join(t->acq, view);
 }
 
+// E.sc of this location may have changed.
+static void sc_moved(struct location *x)
+{
+    stamp now = E.sc[MAX_THREADS + x->index];
+    if (now == x->sc)
+        return;
+    uint64_t part = eng_mix(x->place, (uint64_t)now);
+    E.sc_state += part - x->sc_part;
+    eng_part(&x->sc_part, part);
+    x->sc = now;
+}
+
 void eng_fence(struct thread *t, int order)
 {
     if (acquires(order) && t->acq_set) {
@@ -116,8 +128,11 @@ void eng_fence(struct thread *t, int order)
         t->acq_set = false;
     }
     if (order == SEQ_CST) {
+        eng_observe(t, E.sc_state);
         join_stamps(t->cur, E.sc, MAX_THREADS, E.width);
         join_stamps(E.sc, t->cur, MAX_THREADS, E.width);
+        for (int i = 0; i < E.locations; i++)
+            sc_moved(E.by_index[i]);
     }
     if (releases(order)) {
         t->rel = eng_snapshot(t);
@@ -173,7 +188,8 @@ static struct store *append(struct location *x, uint64_t value, const struct vie
         x->capacity *= 2;
     }
     struct store *s = &x->stores[x->count++];
-    *s = (struct store){value, view, E.steps, (uint8_t)E.self->id, false};
+    eng_part(&x->mark, eng_mix(x->mark, E.self->past));
+    *s = (struct store){value, view, x->mark, E.steps, (uint8_t)E.self->id, false};
     return s;
 }
 
@@ -189,9 +205,10 @@ static struct location *create(struct cell *c, uintptr_t addr, unsigned size)
     x->index = E.locations++;
     E.by_index[x->index] = x;
     eng_view_of_new_location(x->index);
-    append(x, read_bytes(addr, size), NULL);
-    x->stores[0].thread = 0;
-    x->stores[0].step = 0;
+    x->place = eng_place(addr);
+    eng_part(&x->mark, eng_mix(x->place, size));
+    x->count = 1;
+    x->stores[0] = (struct store){.value = read_bytes(addr, size), .mark = x->mark};
     c->locations = x;
     return x;
 }
@@ -285,6 +302,7 @@ static void read_from(struct thread *t, struct location *x, int which, int order
         else
             set_aside(t, view);
     }
+    eng_observe(t, x->stores[which].mark + (which < x->count - 1));
     if (which < x->count - 1) {
         E.stale_reads++;
         seen->again = seen->last == which ? seen->again + 1 : 1;
@@ -378,6 +396,8 @@ static void write_to(struct thread *t, struct location *x, uint64_t value, int o
         tick(t);
     if (order == SEQ_CST)
         E.sc[at] = (stamp)(x->count - 1);
+    if (order == SEQ_CST)
+        sc_moved(x);
     write_bytes(x->addr, x->size, value);
     eng_wrote();
 }
@@ -400,6 +420,7 @@ void eng_store(uintptr_t addr, unsigned size, uint64_t value, int order, const v
 {
     struct location *x = enter(addr, size, ACCESS_WRITE, pc);
     value = cut(value, size);
+    eng_observe(E.self, x->mark);
     TRACE(pc, "store  %s %s <- %s  (#%d)", eng_place_name(addr), eng_order_name(order),
           eng_value_text(value), x->count);
     write_to(E.self, x, value, order, NULL);

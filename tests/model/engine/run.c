@@ -14,7 +14,7 @@
 struct engine E;
 static void *explorer_sp;
 
-static _Noreturn void back_to_explorer(void)
+_Noreturn void eng_back_to_explorer(void)
 {
     static void *nowhere;
     E.self = NULL;
@@ -36,7 +36,7 @@ _Noreturn void model_fail(const char *format, ...)
     }
     E.failed = true;
     TRACE(NULL, "FAILS: %s", E.failure);
-    back_to_explorer();
+    eng_back_to_explorer();
 }
 
 _Noreturn void model_assert_failed(const char *cond, const char *file, int line)
@@ -105,6 +105,9 @@ static struct thread *new_thread(const char *name, void (*fn)(void *), void *arg
     t->name = name;
     t->fn = fn;
     t->arg = arg;
+    eng_part(&t->past, eng_mix((uint64_t)t->id, E.self ? E.self->past : 0));
+    if (E.self)
+        eng_observe(E.self, (uint64_t)t->id);
     memset(t->seen, 0, sizeof t->seen[0] * (size_t)E.locations);
     return t;
 }
@@ -172,7 +175,7 @@ static void main_entry(void)
     if (E.model->check)
         E.model->check();
     eng_check_leaks();
-    back_to_explorer();
+    eng_back_to_explorer();
 }
 
 static void reset(void)
@@ -188,7 +191,8 @@ static void reset(void)
     E.unfinished = E.idle = E.preemptions = E.stale_reads = E.spurious = E.weak_failures = 0;
     E.steps = E.plain_steps = E.decision = E.writes = 0;
     E.clock = 0;
-    E.failed = false;
+    E.failed = E.known = false;
+    E.state = E.sc_state = E.heap_part = E.spins_part = 0;
     if (E.trace)
         eng_trace_reset();
 }

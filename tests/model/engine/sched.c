@@ -69,6 +69,7 @@ void eng_wrote(void)
 {
     E.idle = 0;
     E.writes++;
+    eng_part(&E.spins_part, 0);
     if (RARELY(E.paused)) {
         for (int i = 0; i < E.thread_count; i++)
             if (E.paused & (1u << i))
@@ -124,6 +125,7 @@ static void run_thread(struct thread *t)
     if (t->state == PAUSED) {
         t->spins = spins(t) + 1;
         t->spins_epoch = E.writes;
+        eng_part(&E.spins_part, E.spins_part + eng_mix((uint64_t)t->id, (uint64_t)t->spins));
         E.idle++;
     }
     eng_make_ready(t);
@@ -132,6 +134,7 @@ static void run_thread(struct thread *t)
 
 static void check_steps(void)
 {
+    eng_observe(E.self, 0);
     if ((int)++E.steps > E.limits.steps)
         model_fail("endless: more than %d operations in one execution. A spin loop without "
                    "oai_model_pause()? Else raise .steps",
@@ -148,6 +151,15 @@ static bool first_stop(struct thread *t)
     return true;
 }
 
+// `running`: who runs at a scheduling point; MAX_THREADS where the next thread is chosen.
+static void leave_if_known(int running)
+{
+    if (E.phase == PHASE_RUN && eng_fresh() && !E.whole && eng_state_known(running)) {
+        E.known = true;
+        eng_back_to_explorer();
+    }
+}
+
 // Stands before an operation; true if others have run meanwhile.
 bool eng_sched_point(bool visible)
 {
@@ -157,6 +169,9 @@ bool eng_sched_point(bool visible)
         return false;
     if (RARELY(first_stop(t)))
         return true;
+    // What is not visible changes nothing that the next point does not show.
+    if (visible)
+        leave_if_known(t->id);
     uint32_t others = (E.ready | E.timed) & ~bit(t);
     bool spent = E.mode == MODE_DFS && E.preemptions >= E.limits.bound;
     // A replay does not know what the search had learned; its script has no answer here if this
@@ -200,6 +215,7 @@ static int heirs(void)
 static void hand_over(void)
 {
     enum { ENDLESS_SPINS = 100 };
+    leave_if_known(MAX_THREADS);
     int n = heirs();
     if (E.idle > ENDLESS_SPINS)
         nobody_can_run("livelock: all that can run spin, and nobody writes.");
@@ -243,12 +259,15 @@ void eng_finish_thread(void)
 static void read_fresh(struct thread *t)
 {
     bool all = t->spin_reads == MAX_SPIN_READS;
+    uint64_t marks = 0;
     int n = all ? E.locations : t->spin_reads;
     for (int i = 0; i < n; i++) {
         int index = all ? i : t->spin_read[i];
         t->seen[index].floor = (stamp)(E.by_index[index]->count - 1);
         t->seen[index].in_spin = 0;
+        marks += E.by_index[index]->mark;
     }
+    eng_observe(t, marks);
     t->spin_reads = 0;
 }
 
@@ -296,6 +315,8 @@ void model_block(void)
         eng_wait(BLOCKED, PC());
     }
     t->token = false;
+    eng_observe(t, t->token_part);
+    eng_part(&t->token_part, 0);
     acquire_view(t, t->token_view);
     TRACE(PC(), "block returns");
 }
@@ -308,6 +329,7 @@ void model_unblock(int thread)
     if (u->token)
         model_fail("unblocked twice: %s, at %s", u->name, eng_code(PC()));
     u->token = true;
+    eng_part(&u->token_part, eng_mix(t->past, (uint64_t)u->id));
     u->token_view = eng_snapshot(t);
     t->cur[t->id]++;
     if (u->state == BLOCKED)
@@ -323,6 +345,7 @@ void model_join(int thread)
     t->joining = thread;
     if (u->state != FINISHED)
         eng_wait(JOINING, PC());
+    eng_observe(t, u->past);
     eng_join(t->cur, eng_snapshot(u));
 }
 
@@ -351,6 +374,7 @@ int model_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int64_t de
     if (deadline != INT64_MAX)
         E.timed |= bit(t);
     eng_wait(WAITING, PC());
+    eng_observe(t, t->timed_out);
     TRACE(PC(), "futex wait %s", t->timed_out ? "times out" : "is woken");
     return t->timed_out ? -ETIMEDOUT : 0;
 }
@@ -364,8 +388,10 @@ void model_futex_wake(const _Atomic uint32_t *word, int count)
     if (E.model->options.strict_wake)
         eng_check_life(eng_cell((uintptr_t)word), 0xfu << ((uintptr_t)word & 7), PC());
     struct location *x = eng_find_location((uintptr_t)word);
-    if (x && t->cur[MAX_THREADS + x->index] > x->futex_floor)
+    if (x && t->cur[MAX_THREADS + x->index] > x->futex_floor) {
         x->futex_floor = t->cur[MAX_THREADS + x->index];
+        eng_part(&x->floor_part, eng_mix(x->place, (uint64_t)x->futex_floor));
+    }
     int woken = 0;
     for (; woken < count; woken++) {
         int waiters[MAX_THREADS], n = 0;
@@ -396,6 +422,7 @@ int model_membarrier(void)
 
 int64_t model_now(void)
 {
+    eng_observe(E.self, (uint64_t)E.clock);
     return E.clock;
 }
 

@@ -30,6 +30,8 @@ static void watch_frame(struct cell *c)
     if (!owner)
         return;
     struct stack_cell *s = eng_bump(sizeof *s);
+    if (!owner->stack_cells || owner->lowest_cell > c->key * 8)
+        owner->lowest_cell = c->key * 8;
     *s = (struct stack_cell){owner->stack_cells, c};
     owner->stack_cells = s;
 }
@@ -52,10 +54,15 @@ static void look_for_grave(struct cell *c)
     }
 }
 
+static inline size_t cell_hash(uintptr_t key)
+{
+    return (key * 0x9E3779B97F4A7C15ull) >> (64 - CELL_BITS);
+}
+
 // The place of a cell in the table: its own, or a free one.
 static struct cell *place_of(uintptr_t key)
 {
-    size_t i = (key * 0x9E3779B97F4A7C15ull) >> (64 - CELL_BITS);
+    size_t i = cell_hash(key);
     while (E.cells[i].epoch == E.epoch && E.cells[i].key != key)
         i = (i + 1) % CELLS;
     return &E.cells[i];
@@ -95,6 +102,16 @@ static void report_race(struct cell *c, const struct access *old, int kind, cons
 static bool conflict(const struct access *old, int kind)
 {
     return ((old->kind | kind) & ACCESS_WRITE) && !(old->kind & kind & ACCESS_ATOMIC);
+}
+
+// Whether what races with this access races with the newest one, too: most values are read just
+// after they were written or read.
+static inline bool said_already(const struct cell *c, unsigned mask, int kind)
+{
+    const struct access *a = c->accesses;
+    const struct thread *t = E.self;
+    return a && a->thread == t->id && a->clock == (uint16_t)t->cur[t->id] && !(mask & ~a->mask) &&
+           (a->kind == kind || a->kind == ACCESS_WRITE);
 }
 
 // Is `old` of no more use once the new access is remembered? It is if whatever would race with it
@@ -152,11 +169,12 @@ static bool nobody_races(uintptr_t addr)
     return E.phase != PHASE_RUN && E.grave_count == 0 && !owner_of_stack(addr);
 }
 
-void eng_plain(uintptr_t addr, size_t size, int kind, const void *pc)
+static __attribute__((noinline)) void plain_slowly(uintptr_t addr, size_t size, int kind,
+                                                   const void *pc)
 {
     if (addr < 4096)
         model_fail("null pointer: access to %#lx at %s", (long)addr, eng_code(pc));
-    if (++E.plain_steps > 4000000)
+    if (E.plain_steps > 4000000)
         model_fail("endless: 4,000,000 plain accesses, at %s", eng_code(pc));
     bool alone = nobody_races(addr);
     for (uintptr_t end = addr + size; addr < end;) {
@@ -166,6 +184,18 @@ void eng_plain(uintptr_t addr, size_t size, int kind, const void *pc)
             plain_cell(eng_cell(addr), ((1u << count) - 1) << first, kind, pc);
         addr += count;
     }
+}
+
+void eng_plain(uintptr_t addr, size_t size, int kind, const void *pc)
+{
+    E.plain_steps++;
+    struct cell *c = &E.cells[cell_hash(addr / 8)];
+    unsigned first = addr & 7;
+    if (c->key == addr / 8 && c->epoch == E.epoch && !c->dead && first + size <= 8 &&
+        !(c->locations && kind == ACCESS_WRITE) &&
+        said_already(c, ((1u << size) - 1) << first, kind))
+        return;
+    plain_slowly(addr, size, kind, pc);
 }
 
 // ---- Life and death -----------------------------------------------------------------------------
@@ -267,14 +297,6 @@ void eng_revive(uintptr_t start, size_t size)
             forget(E.used[i]);
 }
 
-void eng_enter_frame(uintptr_t sp)
-{
-    struct thread *t = E.self;
-    if (t->frames_used == MAX_FRAMES)
-        model_fail("engine: calls nested deeper than %d", MAX_FRAMES);
-    t->frames[t->frames_used++] = sp;
-}
-
 // The function that returns occupies the stack below its caller's stack pointer. What stood there
 // is written for the last time, which races with whoever still uses it.
 void eng_leave_frame(const void *pc)
@@ -282,10 +304,11 @@ void eng_leave_frame(const void *pc)
     struct thread *t = E.self;
     if (t->frames_used)
         t->frames_used--;
-    if (!t->stack_cells)
-        return;
     uintptr_t alive = t->frames_used ? t->frames[t->frames_used - 1] : UINTPTR_MAX;
+    if (!t->stack_cells || t->lowest_cell >= alive)
+        return;
     struct stack_cell **link = &t->stack_cells;
+    t->lowest_cell = UINTPTR_MAX;
     for (struct stack_cell *s; (s = *link);) {
         if (s->cell->key * 8 < alive) {
             if (!s->cell->dead) {
@@ -294,19 +317,30 @@ void eng_leave_frame(const void *pc)
             }
             *link = s->next;
         } else {
+            if (t->lowest_cell > s->cell->key * 8)
+                t->lowest_cell = s->cell->key * 8;
             link = &s->next;
         }
     }
 }
 
+// The heap and the graves are one thing: all that is done to them has an order.
+static void observe_heap(void)
+{
+    eng_observe(E.self, E.heap_part);
+    eng_part(&E.heap_part, eng_mix(E.heap_part, E.self->past));
+}
+
 void model_dead(const void *start, size_t size)
 {
+    observe_heap();
     TRACE(PC(), "dead   %s, %zu bytes", eng_place_name((uintptr_t)start), size);
     end_life((uintptr_t)start, size, DEAD_DECLARED, PC());
 }
 
 void model_alive(const void *start, size_t size)
 {
+    eng_observe(E.self, E.state);
     eng_revive((uintptr_t)start, size);
 }
 
@@ -339,6 +373,7 @@ static struct block *fresh_block(size_t size, const void *pc)
 void *model_alloc(size_t size)
 {
     size = size ? size : 1;
+    observe_heap();
     struct block *b = reusable(size);
     if (b) {
         eng_join(E.self->cur, b->view);
@@ -364,6 +399,7 @@ void model_free(void *start)
     if (b->freed)
         model_fail("use after free: block %d is freed twice, at %s", (int)(b - E.blocks),
                    eng_code(PC()));
+    observe_heap();
     TRACE(PC(), "free   block %d", (int)(b - E.blocks));
     end_life((uintptr_t)start, b->size, DEAD_FREED, PC());
     b->freed = true;
