@@ -5,14 +5,14 @@
 #     mutate.sh RECIPES PROGRAM FILE.mut [NAME]
 #
 # RECIPES is the folder in which CMake leaves PROGRAM.recipe for each model program: how to build it, and what it has
-# built. Each entry of FILE.mut (or only the one called NAME) is applied to a copy of the sources, what that changes is
+# built. Each entry of FILE.mut (or only the one called NAME) is applied to a copy of its file, what that changes is
 # compiled, and the program has to fail (exit 1). Fails if a mutation survives, if one marked equivalent is killed, if
 # its text is not found exactly once, or if the result does not compile. Two mutations run at a time. Needs sh, awk, sed,
 # GNU cp and xargs.
 #
 # FILE.mut: entries separated by blank lines; # begins a comment. Several find or replace lines make several lines.
 #     mutation: NAME
-#     file: PATH                from the project's root; a header will do
+#     file: PATH                from the project's root; a header of src or include will do
 #     find: TEXT                part of a line, or whole lines
 #     occurrence: N             if TEXT is there more than once
 #     replace: TEXT
@@ -68,11 +68,22 @@ apply() {
         }' "$2" > "$3"
 }
 
-# compile TREE SOURCE OBJECT
+# compile SOURCE MORE-FLAGS - $tree has the one file that differs, and comes first.
 compile() {
-    mkdir -p "$(dirname "$3")"
+    at=$root
+    [ ! -f "$tree/$1" ] || at=$tree
     # The flags are words, the paths in them may have spaces.
-    eval "$compiler $(echo "$flags" | sed "s|@ROOT@|'$1'|g") -w -c '$1/$2' -o '$3'"
+    eval "$compiler -I'$tree/src' -I'$tree/include' $(echo "$flags" | sed "s|@ROOT@|'$root'|g")" \
+        "-iquote '$root/${1%/*}' -g1 -w '$at/$1' $2"
+}
+
+# Whether the entry's file is part of SOURCE.
+changes() {
+    case $file in
+    "$1") true ;;
+    *.h) compile "$1" -MM | grep -qF "$tree/$file" ;;
+    *) false ;;
+    esac
 }
 
 # The object that CMake has made of the Nth source, which is $2.
@@ -84,23 +95,22 @@ base_object() {
 # Builds the program with the entry in folder $1; prints where it is.
 build() {
     tree=$1/tree file=$(cat "$1/file")
-    mkdir -p "$tree/tests"
-    cp -rs "$root/src" "$root/include" "$tree/"
-    cp -rs "$root/tests/model" "$tree/tests/"
     [ -f "$root/$file" ] || { echo "no file $file"; return 1; }
-    rm "$tree/$file"
+    mkdir -p "$tree/$(dirname "$file")" "$1/objects"
     apply "$1" "$root/$file" "$tree/$file" || return 1
-    linked= n=0
+    linked= n=0 changed=0
     for source in $sources; do
         n=$((n + 1))
         base_object $n "$source" || return 1
         object=$base
-        case $file in "$source" | *.h)
-            object=$1/objects/$source.o
-            compile "$tree" "$source" "$object" || { echo "does not compile"; return 1; } ;;
-        esac
+        if changes "$source"; then
+            changed=$((changed + 1))
+            object=$1/objects/$n.o
+            compile "$source" "-c -o '$object'" || { echo "does not compile"; return 1; }
+        fi
         linked="$linked '$object'"
     done
+    [ $changed -gt 0 ] || { echo "$file is part of no source"; return 1; }
     eval "$compiler -o '$1/program' $linked '$engine'"
 }
 
@@ -113,7 +123,7 @@ one() {
         verdict="ERROR ($(tail -n 1 "$1/log"))"
     else
         status=0
-        timeout 600 "$1/program" $arguments > "$1/log" 2>&1 || status=$?
+        timeout 600 "$1/program" --first $arguments > "$1/log" 2>&1 || status=$?
         if [ $status -gt 1 ]; then verdict="ERROR (exit status $status)"
         elif [ $status -eq 1 ] && [ -e "$1/equivalent" ]; then verdict="ERROR (killed, but marked equivalent)"
         elif [ $status -eq 0 ] && [ ! -e "$1/equivalent" ]; then verdict="SURVIVED"
