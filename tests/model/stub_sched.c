@@ -76,6 +76,9 @@ void stub_reset(void)
         is_worker[i] = false;
         refusals[i] = 0;
         workers[i].current = NULL;
+        workers[i].id_next = 1000 * (uint64_t)i + 1;
+        workers[i].id_end = workers[i].id_next + 999;
+        atomic_init(&workers[i].ended, 0);
         seats[i] = (oai_seat_t){0};
     }
 }

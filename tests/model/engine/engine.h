@@ -82,16 +82,16 @@ struct access {
 
 enum death { ALIVE, DEAD_FREED, DEAD_FRAME, DEAD_DECLARED, DEAD_ZONE };
 
-// Eight bytes of memory.
+// Eight bytes of memory; a line of the machine's cache.
 struct cell {
     uintptr_t key;  // address / 8
     uint32_t epoch; // of the execution this content belongs to
     uint8_t dead;   // mask of bytes nobody may touch
     uint8_t death, killer;
-    struct access *accesses;
     struct location *locations;
+    struct access newest; // the others behind it; with an empty mask there is none
     const void *death_pc;
-};
+} __attribute__((aligned(64)));
 
 // Memory of which all is dead: a cell that is first touched there is dead from the first.
 struct grave {

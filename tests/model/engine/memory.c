@@ -199,8 +199,8 @@ static struct location *create(struct cell *c, uintptr_t addr, unsigned size)
         model_fail("engine: more than %d atomic variables in one execution", MAX_LOCATIONS);
     struct location *x = eng_bump(sizeof *x);
     *x = (struct location){.next = c->locations, .cell = c, .addr = addr, .size = (uint8_t)size};
-    x->capacity = 8;
-    x->stores = eng_bump(sizeof *x->stores * 8);
+    x->capacity = 4;
+    x->stores = eng_bump(sizeof *x->stores * 4);
     x->learned = learn(addr);
     x->index = E.locations++;
     E.by_index[x->index] = x;

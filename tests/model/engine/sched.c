@@ -409,14 +409,13 @@ void model_futex_wake(const _Atomic uint32_t *word, int count)
 // The caller's fence, then one in every other thread, then the caller's again.
 int model_membarrier(void)
 {
-    enum { SEQ_CST = 5 };
     eng_sched_point(true);
     TRACE(PC(), "membarrier");
-    eng_fence(E.self, SEQ_CST);
+    eng_fence(E.self, __ATOMIC_SEQ_CST);
     for (int i = 1; i < E.thread_count; i++)
         if (&E.threads[i] != E.self)
-            eng_fence(&E.threads[i], SEQ_CST);
-    eng_fence(E.self, SEQ_CST);
+            eng_fence(&E.threads[i], __ATOMIC_SEQ_CST);
+    eng_fence(E.self, __ATOMIC_SEQ_CST);
     return 0;
 }
 

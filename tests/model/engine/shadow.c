@@ -54,9 +54,12 @@ static void look_for_grave(struct cell *c)
     }
 }
 
+// Neighbours stay together, as they are used together.
 static inline size_t cell_hash(uintptr_t key)
 {
-    return (key * 0x9E3779B97F4A7C15ull) >> (64 - CELL_BITS);
+    enum { TOGETHER = 6 };
+    size_t group = ((key >> TOGETHER) * 0x9E3779B97F4A7C15ull) >> (64 - CELL_BITS + TOGETHER);
+    return group << TOGETHER | (key & ((1u << TOGETHER) - 1));
 }
 
 // The place of a cell in the table: its own, or a free one.
@@ -108,10 +111,17 @@ static bool conflict(const struct access *old, int kind)
 // after they were written or read.
 static inline bool said_already(const struct cell *c, unsigned mask, int kind)
 {
-    const struct access *a = c->accesses;
+    const struct access *a = &c->newest;
     const struct thread *t = E.self;
-    return a && a->thread == t->id && a->clock == (uint16_t)t->cur[t->id] && !(mask & ~a->mask) &&
+    return a->thread == t->id && a->clock == (uint16_t)t->cur[t->id] && !(mask & ~a->mask) &&
            (a->kind == kind || a->kind == ACCESS_WRITE);
+}
+
+static inline void check_race(struct cell *c, const struct access *old, unsigned mask, int kind,
+                              const void *pc)
+{
+    if ((old->mask & mask) && old->clock > E.self->cur[old->thread] && conflict(old, kind))
+        report_race(c, old, kind, pc);
 }
 
 // Is `old` of no more use once the new access is remembered? It is if whatever would race with it
@@ -128,15 +138,16 @@ static bool covered(const struct access *old, unsigned mask, int kind)
 void eng_record(struct cell *c, unsigned mask, int kind, const void *pc)
 {
     struct thread *t = E.self;
-    struct access *reuse = NULL, **link = &c->accesses, *only = c->accesses;
-    if (only && !only->next && only->thread == t->id && only->mask == mask && only->kind == kind) {
-        only->pc = pc;
-        only->clock = (uint16_t)t->cur[t->id];
+    uint16_t now = (uint16_t)t->cur[t->id];
+    struct access *newest = &c->newest, *reuse = NULL, **link = &newest->next;
+    if (!newest->next && newest->thread == t->id && newest->mask == mask && newest->kind == kind) {
+        newest->pc = pc;
+        newest->clock = now;
         return;
     }
+    check_race(c, newest, mask, kind, pc);
     for (struct access *a; (a = *link);) {
-        if ((a->mask & mask) && a->clock > t->cur[a->thread] && conflict(a, kind))
-            report_race(c, a, kind, pc);
+        check_race(c, a, mask, kind, pc);
         if (covered(a, mask, kind)) {
             *link = a->next;
             reuse = a;
@@ -144,11 +155,17 @@ void eng_record(struct cell *c, unsigned mask, int kind, const void *pc)
             link = &a->next;
         }
     }
-    if (!reuse)
-        reuse = eng_bump(sizeof *reuse);
-    *reuse = (struct access){c->accesses,   pc,           (uint16_t)t->cur[t->id], (uint8_t)t->id,
-                             (uint8_t)mask, (uint8_t)kind};
-    c->accesses = reuse;
+    if (newest->mask && !covered(newest, mask, kind)) {
+        if (!reuse)
+            reuse = eng_bump(sizeof *reuse);
+        *reuse = *newest;
+        newest->next = reuse;
+    }
+    newest->pc = pc;
+    newest->clock = now;
+    newest->thread = (uint8_t)t->id;
+    newest->mask = (uint8_t)mask;
+    newest->kind = (uint8_t)kind;
 }
 
 static void plain_cell(struct cell *c, unsigned mask, int kind, const void *pc)
@@ -174,8 +191,6 @@ static __attribute__((noinline)) void plain_slowly(uintptr_t addr, size_t size, 
 {
     if (addr < 4096)
         model_fail("null pointer: access to %#lx at %s", (long)addr, eng_code(pc));
-    if (E.plain_steps > 4000000)
-        model_fail("endless: 4,000,000 plain accesses, at %s", eng_code(pc));
     bool alone = nobody_races(addr);
     for (uintptr_t end = addr + size; addr < end;) {
         unsigned first = addr & 7;
@@ -188,12 +203,18 @@ static __attribute__((noinline)) void plain_slowly(uintptr_t addr, size_t size, 
 
 void eng_plain(uintptr_t addr, size_t size, int kind, const void *pc)
 {
-    E.plain_steps++;
+    if (RARELY(++E.plain_steps > 4000000))
+        model_fail("endless: 4,000,000 plain accesses, at %s", eng_code(pc));
     struct cell *c = &E.cells[cell_hash(addr / 8)];
-    unsigned first = addr & 7;
-    if (c->key == addr / 8 && c->epoch == E.epoch && !c->dead && first + size <= 8 &&
-        !(c->locations && kind == ACCESS_WRITE) &&
-        said_already(c, ((1u << size) - 1) << first, kind))
+    unsigned first = addr & 7, mask = ((1u << size) - 1) << first;
+    bool simple = first + size <= 8;
+    if (simple && c->epoch == E.epoch && c->key == addr / 8 && !c->dead &&
+        !(c->locations && kind == ACCESS_WRITE)) {
+        if (!said_already(c, mask, kind))
+            eng_record(c, mask, kind, pc);
+        return;
+    }
+    if (simple && c->epoch != E.epoch && nobody_races(addr) && addr >= 4096)
         return;
     plain_slowly(addr, size, kind, pc);
 }
@@ -204,7 +225,7 @@ static void forget(struct cell *c)
 {
     c->dead = 0;
     c->death = ALIVE;
-    c->accesses = NULL;
+    c->newest = (struct access){0};
     c->locations = NULL;
 }
 
