@@ -97,8 +97,10 @@ static void loop(void)
     oai_coord_leave(coord);
 }
 
-static void works(void *worker)
+static void works(void *arg)
 {
+    oai_worker_t *worker = arg;
+    atomic_init(&worker->stacks.count, 1); // what is quick then goes that way
     oai_self_set(worker);
     loop();
 }
@@ -382,6 +384,20 @@ static void unbounded(void)
     start_sent(OA_UNBOUNDED, &two);
 }
 
+static void two_and_close(void *unused)
+{
+    (void)unused;
+    sends_and_closes(&two);
+}
+
+static void by_task(void)
+{
+    reset(two_and_close, 1);
+    make(1);
+    consume(eat);
+    model_thread("joiner", joins_and_frees, NULL);
+}
+
 // It finds the channel full, the seam of the ring between the two elements.
 static void found_full(void)
 {
@@ -474,6 +490,7 @@ static void within(void)
 
 MODEL(rendezvous, rendezvous, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(bounded, bounded, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
+MODEL(by_task, by_task, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(unbounded, unbounded, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(found_full, found_full, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
 MODEL(by_group, by_group, all_called, .bound = 1, .stale = -1, .runs = 3000, .leaks = true);
