@@ -151,6 +151,62 @@ int oa_chan_free(oa_chan_t *ch);
 // Any thread; never waits; cannot fail.
 size_t oa_chan_len(oa_chan_t *ch);
 
+// ---- Select -------------------------------------------------------------------------------------
+
+//     int job, answer = 42;
+//     oa_case_t cases[] = {OA_RECV(jobs, &job), OA_SEND(answers, &answer), OA_RECV(quit, NULL)};
+//     switch (oa_select(cases, 3)) {
+//     case 0: if (cases[0].result == 0) work(job); break; // else -EPIPE: jobs is closed
+//     case 1: answered(); break;
+//     case 2: return;
+//     }
+//     if (oa_select_until(cases, 3, 0) == -ETIMEDOUT) // none of them at once
+
+typedef enum oa_case_kind {
+    OA_CASE_SEND = 1, // as oa_chan_send()
+    OA_CASE_RECV = 2, // as oa_chan_recv()
+} oa_case_kind_t;
+
+// One of those that a select waits for, made by OA_SEND() or OA_RECV().
+typedef struct oa_case {
+    oa_chan_t *ch;            // NULL: it never happens
+    const void *send;         // the element to be sent
+    void *recv;               // where the element that is received goes; NULL: it is discarded
+    int kind;                 // an oa_case_kind_t
+    int result;               // written when the case has happened: told at oa_select()
+    uint64_t oa_reserved[12]; // the library's own, with a reserve
+} oa_case_t;
+
+// Initialisers of an oa_case_t, in C and in C++: sends a copy of the element at `elem`; receives an
+// element into `elem`.
+#define OA_SEND(ch, elem) {(ch), (elem), 0, OA_CASE_SEND, 0, {0}}
+#define OA_RECV(ch, elem) {(ch), 0, (elem), OA_CASE_RECV, 0, {0}}
+
+// Waits until one of `cases` can happen, of which there are `n` elements, and makes it happen: of
+// several that can, one at random, each as likely as the others. Its result is what the call that
+// it stands for would have returned: 0, -EPIPE (a send to a closed channel, a receive from one that
+// is closed and empty) or -ENOMEM (a send to an unbounded channel that has no memory). The other
+// cases, and what they point to, stay as they were.
+// A select looks at all its channels at one moment and, if it has to wait, stands in line at each.
+// A channel may stand in several cases; a select never sends to itself. A case whose channel is
+// NULL never happens: if there are no others, a task waits until it is cancelled, and a plain
+// thread for ever.
+// The cases are the call's own until it returns, and may be used again then. Whoever has made one
+// of them happen may free its channel at once. The channels of the others, and one that stands in
+// several cases, must be there until the select has returned; before that oa_chan_free() is -EBUSY.
+// Any thread; waits.
+// Returns the index of the case that happened, or, with nothing sent or received,
+//  -EINVAL     cases is NULL, n is 0 or greater than INT_MAX, a case was not made by an
+//              initialiser, or sends a NULL though the elements of its channel have a size;
+//  -ECANCELED  the calling task was cancelled;
+//  -ENOMEM     the caller cannot be parked (see the top of task.h).
+int oa_select(oa_case_t cases[], size_t n);
+
+// As oa_select(), until a deadline at the latest; one that has passed, 0 is one, means: try once.
+// Also
+//  -ETIMEDOUT  the deadline has passed and no case could happen.
+int oa_select_until(oa_case_t cases[], size_t n, int64_t deadline);
+
 #ifdef __cplusplus
 }
 #endif

@@ -88,6 +88,16 @@ static inline __attribute__((always_inline)) int try_recv(oa_chan_t *ch, void *e
     return 0;
 }
 
+int oai_chan_try_send(oa_chan_t *ch, const void *elem, oai_wait_t **wake)
+{
+    return try_send(ch, (void *)(uintptr_t)elem, wake);
+}
+
+int oai_chan_try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake)
+{
+    return try_recv(ch, elem, wake);
+}
+
 size_t oai_chan_take_some(oa_chan_t *ch, char *elems, size_t most, oai_list_t *senders)
 {
     size_t taken = oai_fifo_pop_some(&ch->queue, elems, most);

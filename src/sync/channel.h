@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // channel.h - what a channel is to the files that make one up.
 //
-// Owns:    the struct behind oa_chan_t. Callers: chan.c and consumer.c.
+// Owns:    the struct behind oa_chan_t. Callers: chan.c, consumer.c and select.c.
 #ifndef OAI_SYNC_CHANNEL_H
 #define OAI_SYNC_CHANNEL_H
 
@@ -25,6 +25,11 @@ struct oa_chan {
     oai_consumer_t *consumer; // NULL: there is none
     oai_consumer_t *resting;  // the same while it waits for an element, else NULL
 };
+
+// Under the lock: sends or receives if that needs no wait. 0, -EAGAIN, -EPIPE, or -ENOMEM where an
+// unbounded channel has no memory. *wake, NULL before: who is to be made ready after the unlock.
+int oai_chan_try_send(oa_chan_t *ch, const void *elem, oai_wait_t **wake);
+int oai_chan_try_recv(oa_chan_t *ch, void *elem, oai_wait_t **wake);
 
 // Under the lock: takes up to `most` elements, one behind the other; appends the waits of those to
 // `senders` whose elements got in, to be made ready when the lock is released. Returns how many; 0:

@@ -78,6 +78,16 @@ AT(oa_chan_config_t, sliding, 24);
 AT(oa_chan_config_t, oa_reserved, 28);
 SAME(oa_chan_config_t, 32);
 
+AT(oa_case_t, ch, 0);
+AT(oa_case_t, send, 8);
+AT(oa_case_t, recv, 16);
+AT(oa_case_t, kind, 24);
+AT(oa_case_t, result, 28);
+AT(oa_case_t, oa_reserved, 32);
+SAME(oa_case_t, 128);
+static_assert(alignof(oa_case_t) == 8, "oa_case_t");
+static_assert(OA_CASE_SEND == 1 && OA_CASE_RECV == 2, "oa_case_kind_t");
+
 AT(oa_stats_t, size, 0);
 AT(oa_stats_t, tasks_alive, 8);
 AT(oa_stats_t, tasks_spawned, 16);
@@ -163,8 +173,24 @@ static void option_structs(void)
     CHECK(strstr(spec.where, "layout.c:") != NULL);
 }
 
+static void cases(void)
+{
+    static const char zero[sizeof((oa_case_t *)0)->oa_reserved];
+    oa_chan_t *ch = oa_chan_make(1);
+    const char sent = 1;
+    char received;
+    oa_case_t send = OA_SEND(ch, &sent), recv = OA_RECV(ch, &received);
+    CHECK(send.ch == ch && send.send == &sent && send.recv == NULL && send.kind == OA_CASE_SEND);
+    CHECK(recv.ch == ch && recv.recv == &received && recv.send == NULL);
+    CHECK(recv.kind == OA_CASE_RECV && send.result == 0 && recv.result == 0);
+    CHECK(memcmp(send.oa_reserved, zero, sizeof zero) == 0);
+    CHECK(memcmp(recv.oa_reserved, zero, sizeof zero) == 0);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
 int main(void)
 {
+    cases();
     initialisers();
     option_structs();
     return 0;

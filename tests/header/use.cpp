@@ -17,6 +17,11 @@ static void work(void *arg)
     config.elem_size = sizeof(int);
     config.capacity = OA_UNBOUNDED;
     oa_chan_t *ch = oa_chan_make_config(&config);
+    const int sent = 1;
+    int received = 0;
+    oa_case_t cases[] = {OA_SEND(ch, &sent), OA_RECV(ch, &received), OA_RECV(nullptr, nullptr)};
+    if (oa_select(cases, 3) == 0 && cases[0].result == 0)
+        oa_select_until(cases, 3, oa_after(OA_MINUTE));
     oa_go_spec(&spec);
     oa_mutex_lock_until(&mutex, OA_FOREVER);
     oa_sem_acquire_until(&sem, oa_after(OA_MINUTE));
