@@ -158,11 +158,12 @@ static int try_all(oa_case_t cases[], uint32_t n, oai_wait_t **wake)
     return -EAGAIN;
 }
 
-// Under all locks.
+// Under all locks. In turn: of several cases with one channel the first in its line happens.
 static void link_all(oa_case_t cases[], uint32_t n, oai_wait_t *wait)
 {
     oai_wait_arm(wait);
-    for (oa_case_t *c = cases; c < cases + n; c++) {
+    for (uint32_t i = 0; i < n; i++) {
+        oa_case_t *c = &cases[state_of(&cases[i])->turn];
         if (!c->ch)
             continue;
         oai_wait_t *part = part_of(c);

@@ -368,6 +368,27 @@ static void twice_the_same(void)
     reset(1, 0);
     stub_task("selects", selects, &twice_from_a);
     model_thread("sends", sends, &sends_a);
+    seeds = true;
+}
+
+// A put on a rendezvous succeeds when somebody stands in line.
+static void puts_when_in_line(void *unused)
+{
+    (void)unused;
+    elem_t number = 20;
+    cargo[number] = sent[number] = 1;
+    int err;
+    while ((err = oa_chan_put(a, &number)) == -EAGAIN)
+        oai_pause();
+    model_assert(err == 0);
+}
+
+static void twice_in_line(void)
+{
+    reset(0, 0);
+    stub_task("selects", selects, &twice_from_a);
+    model_thread("puts", puts_when_in_line, NULL);
+    seeds = true;
 }
 
 MODEL(two_wakers, two_wakers, conserved, .bound = 2, .stale = 1,
@@ -379,7 +400,8 @@ MODEL(two_wakers_bounded, two_wakers_bounded, conserved, .bound = 2, .stale = 1,
 MODEL(two_takers, two_takers, conserved, .bound = 2, .stale = 1,
       .must_see = 1 << SENT | 1 << FIRST | 1 << SECOND | 1 << LEFT);
 MODEL(one_of_none, one_of_none, conserved, .must_see = 1 << TIMED_OUT | 1 << SECOND);
-MODEL(twice_the_same, twice_the_same, all_used, .must_see = 1 << FIRST);
+MODEL(twice_in_line, twice_in_line, all_used, .must_see = 1 << FIRST | 1 << SECOND);
+MODEL(twice_the_same, twice_the_same, all_used, .must_see = 1 << FIRST | 1 << SECOND);
 
 // ---- Waits that are broken ----------------------------------------------------------------------
 
@@ -581,6 +603,7 @@ static void selector_frees(void)
     reset(0, 0);
     stub_task("frees", selects_and_frees, &from_both);
     model_thread("sends", sends, &sends_a);
+    seeds = true;
 }
 
 static void selector_frees_thread(void)
