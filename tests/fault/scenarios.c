@@ -157,6 +157,65 @@ static void channels(void *arg)
     CHECK_EQ(oa_chan_free(bounded), 0);
 }
 
+static oa_chan_t *ends[2];
+static _Atomic int64_t selected;
+
+static void select_all(void *arg)
+{
+    oa_case_t cases[] = {OA_RECV(ends[0], NULL), OA_RECV(ends[1], NULL)};
+    while (cases[0].ch || cases[1].ch) {
+        int which = oa_select(cases, 2);
+        if (which == -ENOMEM) {
+            oa_yield();
+            continue;
+        }
+        CHECK(which >= 0);
+        if (cases[which].result == -EPIPE)
+            cases[which].ch = NULL;
+        else
+            atomic_fetch_add(&selected, 1);
+    }
+    dropped(arg);
+}
+
+// A select that is refused has done nothing, nor has one whose send had no memory.
+static void select_into(int64_t count)
+{
+    for (int64_t sent = 0; sent < count;) {
+        oa_case_t cases[] = {OA_SEND(ends[0], &sent), OA_SEND(ends[1], &sent)};
+        int which = oa_select(cases, 2);
+        ok(which < 0 ? which : cases[which].result);
+        if (which >= 0 && cases[which].result == 0)
+            sent++;
+        else
+            oa_yield();
+    }
+}
+
+static void selects(void *arg)
+{
+    oa_group_t group = OA_GROUP_INIT;
+    int64_t receivers = 0;
+    atomic_store(&selected, 0);
+    ends[0] = oa_chan_make(sizeof(int64_t));
+    ends[1] = oa_chan_make(sizeof(int64_t), .capacity = OA_UNBOUNDED);
+    for (int i = 0; ends[0] && ends[1] && i < 3; i++) {
+        int err = GO(select_all, arg, .group = &group);
+        ok(err);
+        receivers += err == 0;
+    }
+    if (receivers)
+        select_into(300);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(oa_chan_close(ends[i]), ends[i] ? 0 : -EINVAL);
+    int err;
+    while ((err = oa_group_wait(&group)) == -ENOMEM)
+        oa_yield();
+    CHECK_EQ(atomic_load(&selected), receivers ? 300 : 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(oa_chan_free(ends[i]), 0);
+}
+
 static void stacks(void *arg)
 {
     static const size_t sizes[] = {8192, 100000, 300000, 1 << 20, 5 << 20};
@@ -348,9 +407,9 @@ static int start_and_wait(oa_fn *fn)
 }
 
 static int (*const ways[])(oa_fn *) = {run_one, run_two, start_and_wait};
-static oa_fn *const scenarios[] = {storm,    overflow, park_many, delays,       copies,
-                                   channels, stacks,   groups,    owners,       chains,
-                                   gates,    nested,   hosted,    hosted_chains};
+static oa_fn *const scenarios[] = {storm,    overflow, park_many, delays, copies,
+                                   channels, selects,  stacks,    groups, owners,
+                                   chains,   gates,    nested,    hosted, hosted_chains};
 enum { WAYS = sizeof ways / sizeof *ways, SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
 static void once(size_t way, size_t scenario)

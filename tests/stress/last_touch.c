@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // last_touch.c - who has been let go may overwrite or free the object at once: mutex, semaphore,
-// latch, barrier, group, join and channels used once, let go by a task of another coordinator, by
-// one on another worker, and by a plain thread. An argument gives the number of rounds, which are
-// then all made; a second one a part of the names of those to be made.
+// latch, barrier, group, join, channels and selects used once, let go by a task of another
+// coordinator, by one on another worker, and by a plain thread. An argument gives the number of
+// rounds, which are then all made; a second one a part of the names of those to be made.
 // ctest: timeout=60
 #include "stress/support.h"
 
@@ -87,6 +87,16 @@ static void receive(void *object)
 static void close_it(void *object)
 {
     CHECK_EQ(oa_chan_close(object), 0);
+}
+
+// Sends, as one of several cases of a select that may wait.
+static void select_send(void *object)
+{
+    static const int element = 1;
+    oa_chan_t *never = oa_chan_make(sizeof(int));
+    oa_case_t cases[] = {OA_RECV(never, NULL), OA_SEND(object, &element), OA_SEND(NULL, NULL)};
+    CHECK_EQ(oa_select(cases, 3), 1);
+    CHECK_EQ(oa_chan_free(never), 0);
 }
 
 // Ends the task of this handle by a drop in the calling thread.
@@ -221,6 +231,48 @@ static void chan_close_round(uint64_t *random)
     CHECK_EQ(oa_chan_free(ch), 0);
 }
 
+// The select frees both of its channels.
+static void select_of_two(uint64_t *random, oa_fn *fn, int result)
+{
+    oa_chan_t *ch = channel(*random % 2), *never = channel(0);
+    int element = 2;
+    oa_case_t cases[] = {OA_RECV(never, &element), OA_RECV(ch, &element)};
+    act = fn;
+    atomic_store(&box, ch);
+    dawdle(random);
+    CHECK_EQ(oa_select(cases, 2), 1);
+    CHECK_EQ(cases[1].result, result);
+    CHECK_EQ(oa_chan_free(ch), 0);
+    CHECK_EQ(oa_chan_free(never), 0);
+    overwrite(cases, sizeof cases, random);
+}
+
+static void select_recv_round(uint64_t *random)
+{
+    select_of_two(random, send, 0);
+}
+
+static void select_close_round(uint64_t *random)
+{
+    select_of_two(random, close_it, -EPIPE);
+}
+
+static void select_select_round(uint64_t *random)
+{
+    select_of_two(random, select_send, 0);
+}
+
+// The other side of a select frees the channel on which they have met.
+static void recv_of_select_round(uint64_t *random)
+{
+    oa_chan_t *ch = channel(*random % 2);
+    act = select_send;
+    atomic_store(&box, ch);
+    dawdle(random);
+    CHECK_EQ(oa_chan_recv(ch, NULL), 0);
+    CHECK_EQ(oa_chan_free(ch), 0);
+}
+
 static void group_dropped_round(uint64_t *random)
 {
     oa_group_t group = OA_GROUP_INIT;
@@ -280,9 +332,10 @@ static const struct kind {
     const char *name;
     void (*round)(uint64_t *random);
 } kinds[] = {
-    ROUND(mutex),          ROUND(sem),         ROUND(latch),        ROUND(barrier),
-    ROUND(barrier_broken), ROUND(chan_recv),   ROUND(chan_send),    ROUND(chan_close),
-    ROUND(group_dropped),  ROUND(group_ended), ROUND(join_dropped), ROUND(join_ended),
+    ROUND(mutex),          ROUND(sem),          ROUND(latch),         ROUND(barrier),
+    ROUND(barrier_broken), ROUND(chan_recv),    ROUND(chan_send),     ROUND(chan_close),
+    ROUND(select_recv),    ROUND(select_close), ROUND(select_select), ROUND(recv_of_select),
+    ROUND(group_dropped),  ROUND(group_ended),  ROUND(join_dropped),  ROUND(join_ended),
 };
 
 static void waiter(void *arg)
