@@ -171,15 +171,16 @@ typedef enum oa_case_kind {
 typedef struct oa_case {
     oa_chan_t *ch;            // NULL: it never happens
     const void *send;         // the element to be sent
-    void *recv;               // where the element that is received goes; NULL: it is discarded
+    void *recv;               // where what is received goes; NULL: it is discarded
     int kind;                 // an oa_case_kind_t
     int result;               // written when the case has happened: told at oa_select()
     uint64_t oa_reserved[12]; // the library's own, with a reserve
 } oa_case_t;
 
-// Initialisers of an oa_case_t, in C and in C++: sends a copy of the element at `elem`; receives an
-// element into `elem`.
+// Initialiser of an oa_case_t, in C and in C++: sends a copy of the element at `elem`.
 #define OA_SEND(ch, elem) {(ch), (elem), 0, OA_CASE_SEND, 0, {0}}
+
+// The same: receives an element into `elem`; NULL: discards it.
 #define OA_RECV(ch, elem) {(ch), 0, (elem), OA_CASE_RECV, 0, {0}}
 
 // Waits until one of `cases` can happen, of which there are `n` elements, and makes it happen: of

@@ -15,6 +15,7 @@ TABLE = {
     "oa_join": ("waits for a task to end, or gives up its handle", "oa_join oa_detach"),
     "oa_cancel": ("cancels a task, and holds a cancel off", "oa_cancel oa_cancelled oa_shield"),
     "oa_sleep": ("waits for some time, or lets others run", "oa_sleep oa_yield"),
+    "oa_select": ("waits until one of several sends and receives can happen", "oa_select oa_case"),
     "oa_self": ("the calling task, numbers and names of tasks", "oa_self oa_task"),
     "oa_local": ("values of a task's own, by keys", "oa_local"),
     "oa_time": (None, "oa_now oa_after"),
