@@ -48,11 +48,12 @@ static void tear_down(void)
     CHECK_EQ(oa_sem_tryacquire(&in_vain.sem), -EAGAIN);
 }
 
-enum { WAITS = 14 };
+enum { WAITS = 16 };
 
 static int wait_for(int which)
 {
     static const int item = 7;
+    oa_case_t cases[] = {OA_RECV(in_vain.empty, NULL), OA_SEND(in_vain.full, &item)};
     switch (which) {
     case 0: return oa_sleep(OA_FOREVER);
     case 1: return oa_sleep_until(LATE);
@@ -67,7 +68,9 @@ static int wait_for(int which)
     case 10: return oa_mutex_lock_until(&in_vain.mutex, OA_FOREVER);
     case 11: return oa_join_until(in_vain.holder, OA_FOREVER);
     case 12: return oa_group_wait_until(&in_vain.group, OA_FOREVER);
-    default: return oa_group_wait_until(&in_vain.group, LATE);
+    case 13: return oa_group_wait_until(&in_vain.group, LATE);
+    case 14: return oa_select(cases, 2);
+    default: return oa_select_until(cases, 2, LATE);
     }
 }
 

@@ -57,6 +57,15 @@ static void receiving(void *arg)
     end(oa_chan_recv(channel, arg));
 }
 
+static void selecting(void *arg)
+{
+    (void)arg;
+    begin();
+    oa_case_t cases[] = {OA_SEND(channel, NULL), OA_RECV(NULL, NULL), OA_RECV(channel, NULL)};
+    int which = oa_select(cases, 3);
+    end(which < 0 ? which : cases[which].result);
+}
+
 static void acquiring(void *arg)
 {
     (void)arg;
@@ -127,8 +136,8 @@ static void shielded(void *arg)
 
 static void queue_all(uint64_t *random)
 {
-    static oa_fn *const kinds[] = {running,  receiving, acquiring, locking, sleeping,
-                                   grouping, spawning,  shielded,  joining};
+    static oa_fn *const kinds[] = {running,  receiving, selecting, acquiring, locking,
+                                   sleeping, grouping,  spawning,  shielded,  joining};
     for (int i = 0; i < TASKS; i++) {
         int64_t delay = random_below(random, 4) ? 0 : (int64_t)random_below(random, 400) * 1000;
         int err = go(kinds[random_below(random, sizeof kinds / sizeof *kinds)], delay);
