@@ -135,10 +135,9 @@ static inline void oai_wait_link_first(oai_waiters_t *waiters, oai_wait_t *wait)
     wait->linked = true;
 }
 
-// Links one of several waits for several objects: `part` of a wait that was begun, is armed under
-// the locks of all these objects, is itself linked nowhere, and is parked. One claimer only wins
-// one of them; its `claimed` is not 0 when the whole is woken. The waiter takes all others back
-// before it returns.
+// Links a part of a wait for several objects. `whole` was begun, is armed under the locks of all of
+// them, linked nowhere itself, and then parked. One part alone can be claimed: if the whole is
+// woken, that in which `claimed` is not 0. The waiter takes all others back before it returns.
 static inline void oai_wait_link_part(oai_waiters_t *waiters, oai_wait_t *part, oai_wait_t *whole)
 {
     part->task = whole->task;
