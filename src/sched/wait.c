@@ -138,15 +138,6 @@ int oai_wait_prepare(void)
     return worker ? oai_worker_prepare(worker) : 0;
 }
 
-bool oai_wait_prepared(void)
-{
-    oai_worker_t *worker = oai_self();
-    oai_task_t *task = worker ? worker->current : NULL;
-    if (OAI_LIKELY(task != NULL))
-        return !oai_task_broken(task) && oai_worker_prepared(worker);
-    return oai_wait_prepare() == 0;
-}
-
 void oai_wait_arm(oai_wait_t *wait)
 {
     oai_task_t *task = wait->task;

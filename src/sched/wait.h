@@ -67,9 +67,6 @@ int oai_wait_begin(oai_wait_t *wait, bool breakable);
 // under the lock. 0, or -ENOMEM.
 int oai_wait_prepare(void);
 
-// Whether that is done already.
-bool oai_wait_prepared(void);
-
 // Whether a breakable wait that need not wait has to return -ECANCELED all the same.
 bool oai_wait_cancelled(void);
 
