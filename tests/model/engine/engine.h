@@ -264,6 +264,7 @@ void eng_prepare_fiber(struct thread *t, void (*entry)(void));
 void eng_swap(void **save, void *load);
 
 // states.c
+void eng_set_up_states(void);
 uint64_t eng_place(uintptr_t addr);
 void eng_forget_states(void);
 bool eng_state_known(int running);

@@ -224,6 +224,7 @@ static void *map(size_t size)
 void eng_set_up(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    eng_set_up_states();
     E.threads = map(sizeof *E.threads * MAX_THREADS);
     E.cells = map(sizeof *E.cells * CELLS);
     E.learned = map(sizeof *E.learned * LEARNED);

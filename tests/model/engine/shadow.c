@@ -186,6 +186,7 @@ static bool nobody_races(uintptr_t addr)
     return E.phase != PHASE_RUN && E.grave_count == 0 && !owner_of_stack(addr);
 }
 
+// Any access.
 static __attribute__((noinline)) void plain_slowly(uintptr_t addr, size_t size, int kind,
                                                    const void *pc)
 {
@@ -201,22 +202,24 @@ static __attribute__((noinline)) void plain_slowly(uintptr_t addr, size_t size, 
     }
 }
 
+// Most are within one cell, and find it where it should be, alive; or are of setup, and find none.
 void eng_plain(uintptr_t addr, size_t size, int kind, const void *pc)
 {
     if (RARELY(++E.plain_steps > 4000000))
         model_fail("endless: 4,000,000 plain accesses, at %s", eng_code(pc));
     struct cell *c = &E.cells[cell_hash(addr / 8)];
-    unsigned first = addr & 7, mask = ((1u << size) - 1) << first;
-    bool simple = first + size <= 8;
-    if (simple && c->epoch == E.epoch && c->key == addr / 8 && !c->dead &&
-        !(c->locations && kind == ACCESS_WRITE)) {
+    if ((addr & 7) + size > 8 || addr < 4096) {
+        plain_slowly(addr, size, kind, pc);
+    } else if (c->epoch != E.epoch) {
+        if (!nobody_races(addr))
+            plain_slowly(addr, size, kind, pc);
+    } else if (c->key != addr / 8 || c->dead || (c->locations && kind == ACCESS_WRITE)) {
+        plain_slowly(addr, size, kind, pc);
+    } else {
+        unsigned mask = ((1u << size) - 1) << (addr & 7);
         if (!said_already(c, mask, kind))
             eng_record(c, mask, kind, pc);
-        return;
     }
-    if (simple && c->epoch != E.epoch && nobody_races(addr) && addr >= 4096)
-        return;
-    plain_slowly(addr, size, kind, pc);
 }
 
 // ---- Life and death -----------------------------------------------------------------------------

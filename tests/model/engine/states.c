@@ -34,11 +34,19 @@
 // met again. What it forgets depends on the model alone, so that counts are repeatable.
 #include "engine.h"
 
+#include <sys/mman.h>
+
 enum { STATES = 1 << 20, WAYS = 4 };
 
 // Hash above, 8 bits of preemptions left below.
-static uint64_t table[STATES] __attribute__((aligned(64)));
+static uint64_t table[STATES] __attribute__((aligned(2 << 20)));
 static uint64_t search;
+
+// Once per program. Huge pages, if there are any: each look-up is somewhere else.
+void eng_set_up_states(void)
+{
+    madvise(table, sizeof table, MADV_HUGEPAGE);
+}
 
 // Addresses without what differs from process to process.
 uint64_t eng_place(uintptr_t addr)
