@@ -350,7 +350,12 @@ static inline bool oai_worker_prepared(oai_worker_t *worker)
 
 static inline int oai_worker_prepare(oai_worker_t *worker)
 {
+#if OAI_OWN_STACKS
+    (void)worker;
+    return 0;
+#else
     return oai_worker_prepared(worker) ? 0 : oai_worker_prepare_slow(worker);
+#endif
 }
 
 // The worker of a coordinator that the calling thread is, or NULL.

@@ -21,10 +21,10 @@
 #define __has_attribute(x) 0
 #endif
 
-// Not with shadow stacks, whose ret is the only way back; nor under TSan, to which the tasks of one
-// thread race for its seat.
+// Not with shadow stacks, whose ret is the only way back; nor in the large code model, for which
+// compilers have no thunk; nor under TSan, to which the tasks of one thread race for its seat.
 #if defined(__x86_64__) && !defined(OAI_MODEL) && !OAI_TSAN && __has_attribute(function_return) && \
-    !(defined(__CET__) && (__CET__ & 2))
+    !defined(__code_model_large__) && !(defined(__CET__) && (__CET__ & 2))
 #define OAI_RESUMED __attribute__((noinline, function_return("thunk-extern")))
 // In a function marked OAI_RESUMED, before it leaves the stack.
 #define OAI_LEAVING() (oai_seat_here()->left = __builtin_return_address(0))

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // return_x86_64.S - how a function marked OAI_RESUMED returns (resumed.h tells why).
 //
-// The compiler jumps here in place of each ret of such a function: the return address is on top of
-// the stack, rax holds the result, rcx and rdx are free.
+// The compiler jumps here in place of each ret of such a function, by this name: the return address
+// is on top of the stack, rax and rdx hold the result, rcx and r11 are free. Weak: a program that is
+// compiled so itself has a thunk of its own, which is as right, if slower.
 #if defined(__x86_64__)
     .text
-    .globl __x86_return_thunk
+    .weak __x86_return_thunk
     .hidden __x86_return_thunk
     .type __x86_return_thunk, @function
     .p2align 5
 __x86_return_thunk:
     .cfi_startproc
-    movq oai_seat@gottpoff(%rip), %rdx
+    movq oai_seat@gottpoff(%rip), %r11
     movq (%rsp), %rcx
-    cmpq %rcx, %fs:24(%rdx) // the seat's `left`: what the CPU expects
+    cmpq %rcx, %fs:24(%r11) // the seat's `left`: what the CPU expects
     jne .Lother
     ret
 .Lother:

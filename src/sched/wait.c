@@ -325,6 +325,7 @@ void oai_wait_saved(oai_task_t *task)
     // queue. Seq_cst: the parking task's half of the cancel pair, told above. Added: the bit is
     // clear, and x86 can tell what was there before without a loop.
     uint64_t word = atomic_fetch_add_explicit(&task->word, SAVED, memory_order_seq_cst);
+    OAI_ASSERT(!(word & SAVED));
     if (word & READY)
         oai_task_ready_next(task);
     else

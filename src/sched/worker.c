@@ -333,9 +333,16 @@ static inline void settle(void)
         put_behind(worker, left);
 }
 
+// The log is the user's code, which the task's mode is not for.
 static __attribute__((noinline)) void tell_overrun(oai_task_t *task)
 {
+    oai_fpctl_t fp;
+    bool changed = oai_fpctl_changed(&fp);
+    if (changed)
+        oai_fpctl_default();
     oai_log(oai_task_coord(task), OA_LOG_ERROR, "task %s: its stack was overrun", task->where);
+    if (changed)
+        oai_fpctl_set(&fp);
 }
 
 // What the task may have done to the thread or the stack, before the loop goes on there.
@@ -624,13 +631,13 @@ OAI_ALWAYS_INLINE void leave(oai_worker_t *worker, oai_leave_t why)
         return; // nobody else is here
     if (why == OAI_LEAVE_PARK)
         count(&worker->parks);
-    oai_fpctl_t fp; // looked at where the worker goes on, and here after that: told in fpctl.h
-    oai_fpctl_read(&fp);
 #if !OAI_OWN_STACKS
     task->stack = worker->stack;
 #endif
     if (OAI_UNLIKELY(!oai_stack_canary_ok(task->stack)))
         tell_overrun(task);
+    oai_fpctl_t fp; // looked at where the worker goes on, and here after that: told in fpctl.h
+    oai_fpctl_read(&fp);
     worker->left = task;
     worker->left_why = why;
     worker->left_fp = &fp;

@@ -81,7 +81,7 @@ compile() {
 changes() {
     case $file in
     "$1") true ;;
-    *.h) compile "$1" -MM | grep -qF "$tree/$file" ;;
+    *.h) compile "$1" -MM | sed 's/\\\([ #]\)/\1/g' | grep -qF "$tree/$file" ;; # make's way with spaces
     *) false ;;
     esac
 }
