@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # run.sh [BUILD [PART...]] - runs the benchmarks of a build folder beside the same in Go, and judges them.
 #
-#   PART     core, scale, skynet, consume, memory; none: all
-#   ROUNDS   of core, skynet and consume, in which C and Go take turns; 11 unless told
+#   PART     core, scale, skynet, consume, fair, memory; none: all
+#   ROUNDS   of core, skynet, consume and fair, in which C and Go take turns; 11 unless told
 #   GO       the go command; without one, or without its compiler, the columns of Go stay empty
 #
 # Exit status: 0, 1 when a limit is missed, 2 when something could not be run.
@@ -11,7 +11,7 @@ set -eu
 bench=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${1:-$bench/../build/release}" && pwd)
 [ $# -eq 0 ] || shift
-parts=${*:-core scale skynet consume memory}
+parts=${*:-core scale skynet consume fair memory}
 rounds=${ROUNDS:-11}
 go=${GO:-go}
 programs=$build/bench
@@ -182,6 +182,31 @@ consume() {
     done
 }
 
+fair() {
+    heading "Eight tasks and one lock on two workers, medians of $rounds rounds"
+    for lock in mutex rwlock; do
+        : >"$work/c" >"$work/go"
+        i=0
+        while [ $i -lt "$rounds" ]; do
+            "$programs/fair" $lock >>"$work/c"
+            peer fair $lock >>"$work/go"
+            i=$((i + 1))
+        done
+        time=$(median 1 "$work/c")
+        remark="($time ms; without a lock $(median 3 "$work/c")"
+        share=
+        if [ -s "$work/go" ]; then
+            go_time=$(median 1 "$work/go")
+            share="(Go $(median 2 "$work/go"))"
+            verdict "time to Go's, $lock" "$(echo "$time $go_time" | awk '{ printf "%.2f", $1 / $2 }')" \
+                times "<=" 1.2 "$remark; Go $go_time)"
+        else
+            echo "time, $lock: $remark)"
+        fi
+        verdict "the slowest when the first is done" "$(median 2 "$work/c")" "" ">=" 0.5 "$share"
+    done
+}
+
 # ---- Memory -----------------------------------------------------------------------------------------
 
 memory() {
@@ -204,7 +229,7 @@ memory() {
 : >"$work/missed"
 for part in $parts; do
     case $part in
-    core | scale | skynet | consume | memory) $part ;;
+    core | scale | skynet | consume | fair | memory) $part ;;
     *)
         echo "run.sh: no part $part" >&2
         exit 2

@@ -152,6 +152,8 @@ func main() {
 		skynet(number(2))
 	case "parked":
 		parked(number(2))
+	case "fair":
+		fair(os.Args[2] == "rwlock")
 	case "consume":
 		consume(number(2))
 	}
