@@ -43,10 +43,28 @@ static int threads(void)
     return count;
 }
 
+static void note_tid(void *arg)
+{
+    *(int *)arg = (int)syscall(SYS_gettid);
+}
+
+// A sanitizer starts a thread of its own with the first, and the kernel takes a moment to forget
+// one.
+static void first_thread(void)
+{
+    struct thread thread;
+    char path[64];
+    int tid;
+    thread_start(&thread, note_tid, &tid);
+    thread_join(&thread);
+    snprintf(path, sizeof path, "/proc/self/task/%d", tid);
+    UNTIL(access(path, F_OK) != 0);
+}
+
 // "It lives until oa_wait is called and no task is left, or until a shutdown."
 static void lives_until_a_shutdown(void)
 {
-    CHECK_EQ(oa_run(nothing, .max_workers = 2), 0); // a sanitizer starts a thread with the first
+    first_thread();
     for (int i = 0; i < 4; i++) {
         oa_coord_t *own;
         int before = threads();
@@ -129,9 +147,27 @@ static struct {
     oa_chan_t *empty, *full;
     oa_task_t *task; // ends when `gate` is opened
     oa_coord_t *own; // its one task, too
+    oa_rwlock_t rwlock;
+    oa_mutex_t changing;
+    oa_cond_t changed;
+    oa_once_t once;
 } sleeper;
 
-enum { WAYS = 9 };
+enum { WAYS = 13 };
+
+static void select_outside(void)
+{
+    int item = 1;
+    oa_case_t cases[] = {OA_RECV(sleeper.empty, &item), OA_SEND(sleeper.full, &item)};
+    CHECK_EQ(oa_select(cases, 2), 0);
+}
+
+static void wait_for_change(void)
+{
+    CHECK_EQ(oa_mutex_lock(&sleeper.changing), 0);
+    CHECK_EQ(oa_cond_wait(&sleeper.changed, &sleeper.changing), 0);
+    CHECK_EQ(oa_mutex_unlock(&sleeper.changing), 0);
+}
 
 static void wait_outside(void *arg)
 {
@@ -149,7 +185,14 @@ static void wait_outside(void *arg)
     case 5: CHECK_EQ(oa_chan_send(sleeper.full, &item), 0); break;
     case 6: CHECK_EQ(oa_join(sleeper.task), 0); break;
     case 7: CHECK_EQ(oa_group_wait(&sleeper.group), 0); break;
-    default: CHECK_EQ(oa_wait(sleeper.own), 0);
+    case 8: CHECK_EQ(oa_wait(sleeper.own), 0); break;
+    case 9:
+        CHECK_EQ(oa_rwlock_wrlock(&sleeper.rwlock), 0);
+        CHECK_EQ(oa_rwlock_unlock(&sleeper.rwlock), 0);
+        break;
+    case 10: wait_for_change(); break;
+    case 11: CHECK_EQ(oa_once(&sleeper.once, never, NULL), 0); break;
+    default: select_outside();
     }
 }
 
@@ -171,6 +214,11 @@ static void pass_gate(void *arg)
     CHECK_EQ(oa_sem_acquire(&gate), 0);
 }
 
+static void call_once(void *arg)
+{
+    CHECK_EQ(oa_once(&sleeper.once, pass_gate, arg), 0);
+}
+
 static void let_go(int way)
 {
     int item = 1;
@@ -179,37 +227,59 @@ static void let_go(int way)
     case 1: CHECK_EQ(oa_mutex_unlock(&sleeper.mutex), 0); break;
     case 2: CHECK_EQ(oa_latch_arrive(&sleeper.latch), 0); break;
     case 3: CHECK_EQ(oa_barrier_wait(&sleeper.barrier), 1); break;
-    case 4: CHECK_EQ(oa_chan_send(sleeper.empty, &item), 0); break;
+    case 4:
+    case 12: CHECK_EQ(oa_chan_send(sleeper.empty, &item), 0); break;
     case 5: CHECK_EQ(oa_chan_recv(sleeper.full, &item), 0); break;
+    case 9: CHECK_EQ(oa_rwlock_unlock(&sleeper.rwlock), 0); break;
+    case 10: CHECK_EQ(oa_cond_signal(&sleeper.changed), 0); break;
     default: CHECK_EQ(oa_sem_release(&gate), 0);
     }
+}
+
+// Makes all that is waited for.
+static void set_up(int way)
+{
+    int item = 1;
+    oa_sem_init(&gate, 0);
+    oa_sem_init(&sleeper.sem, 0);
+    oa_mutex_init(&sleeper.mutex);
+    oa_latch_init(&sleeper.latch, 1);
+    oa_barrier_init(&sleeper.barrier, 2);
+    oa_group_init(&sleeper.group);
+    oa_rwlock_init(&sleeper.rwlock);
+    oa_mutex_init(&sleeper.changing);
+    oa_cond_init(&sleeper.changed);
+    oa_once_init(&sleeper.once);
+    sleeper.empty = oa_chan_make(sizeof item);
+    sleeper.full = oa_chan_make(sizeof item, .capacity = 1);
+    CHECK_EQ(oa_chan_put(sleeper.full, &item), 0);
+    CHECK_EQ(oa_mutex_lock(&sleeper.mutex), 0);
+    CHECK_EQ(oa_rwlock_rdlock(&sleeper.rwlock), 0);
+    if (way == 6)
+        sleeper.task = spawn(pass_gate, NULL);
+    if (way == 7)
+        CHECK_EQ(oa_go(pass_gate, .group = &sleeper.group, .coord = coord), 0);
+    if (way == 8)
+        CHECK_EQ(oa_start(&sleeper.own, pass_gate, .max_workers = 1), 0);
+    if (way == 11) {
+        uint64_t before = parks();
+        CHECK_EQ(oa_go(call_once, .coord = coord), 0);
+        UNTIL(parks() > before);
+    }
+    atomic_store(&sleeper.tid, 0);
 }
 
 // "A plain thread that waits sleeps in the kernel": it is seen asleep many times in a row.
 static void sleeps_in_the_kernel(void)
 {
     CHECK_EQ(oa_start(&coord, nothing, .max_workers = 1), 0);
-    for (int way = 0, item = 1; way < WAYS; way++) {
+    for (int way = 0; way < WAYS; way++) {
         struct thread thread;
-        oa_sem_init(&gate, 0);
-        oa_sem_init(&sleeper.sem, 0);
-        oa_mutex_init(&sleeper.mutex);
-        oa_latch_init(&sleeper.latch, 1);
-        oa_barrier_init(&sleeper.barrier, 2);
-        oa_group_init(&sleeper.group);
-        sleeper.empty = oa_chan_make(sizeof item);
-        sleeper.full = oa_chan_make(sizeof item, .capacity = 1);
-        CHECK_EQ(oa_chan_put(sleeper.full, &item), 0);
-        CHECK_EQ(oa_mutex_lock(&sleeper.mutex), 0);
-        if (way == 6)
-            sleeper.task = spawn(pass_gate, NULL);
-        if (way == 7)
-            CHECK_EQ(oa_go(pass_gate, .group = &sleeper.group, .coord = coord), 0);
-        if (way == 8)
-            CHECK_EQ(oa_start(&sleeper.own, pass_gate, .max_workers = 1), 0);
-        atomic_store(&sleeper.tid, 0);
+        set_up(way);
         thread_start(&thread, wait_outside, &way);
         UNTIL(atomic_load(&sleeper.tid) != 0);
+        if (way == 10)
+            UNTIL(oa_cond_destroy(&sleeper.changed) == -EBUSY);
         for (int asleep = 0; asleep < 20;) {
             CHECK_EQ(oa_sleep(100 * OA_MICROSECOND), 0);
             asleep = state_of(atomic_load(&sleeper.tid)) == 'S' ? asleep + 1 : 0;
