@@ -301,6 +301,7 @@ static void locked_all_the_while(void *arg)
         CHECK_EQ(i % 2 ? oa_cond_wait(&changed, &mutex)
                        : oa_cond_wait_until(&changed, &mutex, LATE),
                  -ECANCELED);
+        oa_yield(); // it would be woken, and park again
         CHECK_EQ(passed, 0);
     }
     CHECK_EQ(parks(), before);
