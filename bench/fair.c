@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// fair.c - eight tasks on two workers, let go by a barrier, fight for one lock a million times each:
-// 50 ns of work with it, 50 ns without it, and nobody yields.
+// fair.c - eight tasks on two workers, let go by a barrier, fight for one lock a million times
+// each: 50 ns of work with it, 50 ns without it, and nobody yields.
 //
 //     fair mutex|rwlock
 //

@@ -6,17 +6,19 @@
 // parts under oasync/ that are needed.
 //
 // Conventions, once for all headers:
-//  - A call that can fail returns an int: 0 (or a count) on success, a negative errno value on
-//    failure, and never -EINTR. errno itself is neither set nor preserved.
+//  - A call that can fail returns an int: 0 on success, or a number above that if it has one to
+//    tell, a negative errno value on failure, and never -EINTR; one that returns a pointer, NULL.
+//    errno itself tells nothing of it and is not kept.
 //  - A duration is an int64_t in nanoseconds; a deadline is a point on CLOCK_MONOTONIC in
-//    nanoseconds, made by oa_after(). A call that may wait has a twin `..._until` with a deadline;
-//    a deadline in the past means: try once, never wait.
+//    nanoseconds, made by oa_after(). A call that may wait, but oa_run(), oa_block() and oa_once(),
+//    has a twin `..._until` with a deadline; a deadline in the past means: try once, never wait.
 //  - After -ECANCELED or -ETIMEDOUT nothing has been taken, given or transferred.
 //  - "Any thread" in a comment means: any task and any plain OS thread. A task that waits is
 //    parked, a plain OS thread that waits sleeps in the kernel.
 //  - In a signal handler only oa_now() may be called.
-//  - The macros with options (oa_run, oa_start, oa_go, oa_val, oa_chan_make) are for C. C++ and
-//    bindings fill the option struct: oa_spec_t s = OA_SPEC_INIT; s.fn = f; oa_go_spec(&s).
+//  - The macros with options (oa_run, oa_start, oa_go, oa_chain, oa_val, oa_chan_make,
+//    oa_chan_consume) are for C. C++ and bindings fill the option struct:
+//    oa_spec_t s = OA_SPEC_INIT; s.fn = f; oa_go_spec(&s).
 #ifndef OASYNC_H
 #define OASYNC_H
 

@@ -13,7 +13,8 @@ extern "C" {
 #endif
 
 // What a coordinator has and has done. While it runs, the figures are read one after the other,
-// without stopping anybody: each was true at some moment during the call.
+// without stopping anybody: each was true at some moment during the call, but that among the tasks
+// alive may still be some that ended meanwhile.
 typedef struct oa_stats {
     size_t size;              // sizeof(oa_stats_t); OA_STATS_INIT fills it in
     uint64_t tasks_alive;     // spawned, and neither ended nor dropped

@@ -174,7 +174,7 @@ static void use_stack(void *arg)
         CHECK(bytes[i] == (char)i);
 }
 
-// A stack of a given size has that much, its guard included; odd sizes are rounded up.
+// A stack of a given size has most of that; odd sizes are rounded up.
 static void stacks(void *arg)
 {
     (void)arg;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// cancel_each.c - a cancel at each wait of each primitive: first at every k-th one, in turn, then at
-// random ones on several workers. Whatever it breaks, nothing is lost or doubled, whoever was not
-// cancelled goes on, and at the end nobody stands in a queue.
+// cancel_each.c - a cancel at each wait of each primitive: first at every k-th one, in turn, then
+// at random ones on several workers. Whatever it breaks, nothing is lost or doubled, whoever was
+// not cancelled goes on, and at the end nobody stands in a queue.
 //
 // ctest: timeout=60
 #include "support.h"
