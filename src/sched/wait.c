@@ -110,10 +110,7 @@ int oai_wait_begin(oai_wait_t *wait, bool breakable)
 {
     oai_worker_t *worker = oai_self();
     oai_task_t *task = worker ? worker->current : NULL;
-    wait->task = task;
-    wait->breakable = breakable;
-    wait->linked = false;
-    wait->result = 0;
+    oai_wait_begin_quick(wait, task, breakable);
     if (!task)
         return begin_thread(wait, worker);
     if (breakable && oai_task_broken(task))

@@ -49,7 +49,7 @@ static inline oai_task_t *oai_wait_quick(oai_worker_t *worker, bool breakable)
     return task;
 }
 
-// oai_wait_begin() for such a one.
+// oai_wait_begin() for such a one; what it does of any.
 static inline void oai_wait_begin_quick(oai_wait_t *wait, oai_task_t *task, bool breakable)
 {
     wait->task = task;
