@@ -31,6 +31,17 @@ peer() {
     [ -z "$go_program" ] || "$go_program" "$@"
 }
 
+# take_turns PROGRAM [ARGUMENT]: rounds of it and of the same in Go, in turn, into $work/c and $work/go.
+take_turns() {
+    : >"$work/c" >"$work/go"
+    i=0
+    while [ $i -lt "$rounds" ]; do
+        "$programs/$1" ${2:+"$2"} >>"$work/c"
+        peer "$@" >>"$work/go"
+        i=$((i + 1))
+    done
+}
+
 # verdict FIGURE VALUE UNIT OPERATOR LIMIT [REMARK]: a line of the tables without multiples.
 verdict() {
     awk -v name="$1" -v value="$2" -v unit="$3" -v op="$4" -v limit="$5" -v remark="${6:-}" 'BEGIN {
@@ -63,13 +74,7 @@ join         spawn+join                         15
 '
 
 core() {
-    : >"$work/c" >"$work/go"
-    i=0
-    while [ $i -lt "$rounds" ]; do
-        "$programs/core" >>"$work/c"
-        peer core >>"$work/go"
-        i=$((i + 1))
-    done
+    take_turns core
     heading "One worker: ns an operation, multiples of an atomic add, medians of $rounds rounds"
     echo "$core_figures" | awk -v c="$work/c" -v go="$work/go" -v missed="$work/missed" '
         function median(list, n,    i, j, t) {
@@ -143,13 +148,7 @@ scale() {
 skynet() {
     heading "Skynet, a million leaves over channels, medians of $rounds rounds"
     for workers in 1 2; do
-        : >"$work/c" >"$work/go"
-        i=0
-        while [ $i -lt "$rounds" ]; do
-            "$programs/skynet" $workers >>"$work/c"
-            peer skynet $workers >>"$work/go"
-            i=$((i + 1))
-        done
+        take_turns skynet $workers
         remark="($(median 1 "$work/c") ms; by recursion $(median 4 "$work/c")"
         [ ! -s "$work/go" ] ||
             remark="$remark; Go $(median 1 "$work/go") ms, $(median 2 "$work/go") MiB"
@@ -163,13 +162,7 @@ skynet() {
 consume() {
     heading "Four producers, a million elements each, into one consumer, medians of $rounds rounds"
     for workers in 1 2; do
-        : >"$work/c" >"$work/go"
-        i=0
-        while [ $i -lt "$rounds" ]; do
-            "$programs/consume" $workers >>"$work/c"
-            peer consume $workers >>"$work/go"
-            i=$((i + 1))
-        done
+        take_turns consume $workers
         time=$(median 1 "$work/c")
         remark="($time ns an element; called $(median 2 "$work/c")"
         if [ -s "$work/go" ]; then
@@ -185,13 +178,7 @@ consume() {
 fair() {
     heading "Eight tasks and one lock on two workers, medians of $rounds rounds"
     for lock in mutex rwlock; do
-        : >"$work/c" >"$work/go"
-        i=0
-        while [ $i -lt "$rounds" ]; do
-            "$programs/fair" $lock >>"$work/c"
-            peer fair $lock >>"$work/go"
-            i=$((i + 1))
-        done
+        take_turns fair $lock
         time=$(median 1 "$work/c")
         remark="($time ms; without a lock $(median 3 "$work/c")"
         share=
