@@ -29,6 +29,13 @@ static void read_environment(oa_config_t *config)
         if (*workers && !*end && count >= 1 && count <= OAI_MOST_WORKERS)
             config->max_workers = (int)count;
     }
+    const char *seed = config->simulate ? NULL : oai_os_getenv("OASYNC_SIMULATE");
+    if (seed) {
+        char *end;
+        unsigned long long number = strtoull(seed, &end, 10);
+        if (*seed >= '0' && *seed <= '9' && !*end)
+            config->simulate = number;
+    }
     static const char *const levels[] = {NULL, "debug", "info", "warn", "error", "off"};
     const char *level = config->log_level ? NULL : oai_os_getenv("OASYNC_LOG");
     for (int i = OA_LOG_DEBUG; level && i <= OA_LOG_OFF; i++)
@@ -88,8 +95,9 @@ int oa_run_config(const oa_config_t *given)
         return err;
     oai_coord_release(coord);
     oai_coord_work(coord);
+    err = oai_coord_outcome(coord);
     oai_coord_destroy(coord);
-    return 0;
+    return err;
 }
 
 int oa_start_config(oa_coord_t **coord, const oa_config_t *given)

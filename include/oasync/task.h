@@ -72,9 +72,12 @@ typedef struct oa_config {
     int max_blocking; // threads of the blocking pool, at most; made on demand, gone when they have
                       //   had nothing to do for 10 seconds; 1 to 65536; 0: 64
     int oa_reserved;  // 0
+    // A seed, 1 or more, for a simulation: one worker, a schedule that the seed chooses, and a
+    // clock that jumps when every task waits. 0: $OASYNC_SIMULATE, else none. Told below.
+    uint64_t simulate;
 } oa_config_t;
 
-#define OA_CONFIG_INIT {sizeof(oa_config_t), NULL, NULL, 0, 0, 0, NULL, NULL, NULL, 0, 0}
+#define OA_CONFIG_INIT {sizeof(oa_config_t), NULL, NULL, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0}
 
 #ifndef __cplusplus
 // int oa_run(fn, [arg], ...options): oa_run(start, &x, .max_workers = 4).

@@ -208,3 +208,19 @@ int oai_os_cpu_count(void)
 {
     return oai_os_cpu_count_at("/proc/self/cgroup", "/proc/self/mountinfo", affinity_count());
 }
+
+int oai_os_thread_count(void)
+{
+    char text[1024];
+    if (!read_file("/proc/self", "stat", text, sizeof text))
+        return -EIO;
+    // Behind the name in parentheses, which may be any: "state ppid ...", the 18th is the count.
+    const char *rest = strrchr(text, ')');
+    long count = 0;
+    if (!rest || sscanf(rest + 1,
+                        "%*s" // state
+                        "%*s%*s%*s%*s%*s%*s%*s%*s%*s%*s%*s%*s%*s%*s%*s%*s%ld",
+                        &count) != 1)
+        return -EIO;
+    return (int)count;
+}

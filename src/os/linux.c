@@ -257,6 +257,7 @@ struct oai_os oai_os = {
     .protect = os_protect,
     .thread_start = os_thread_start,
     .thread_join = os_thread_join,
+    .thread_count = oai_os_thread_count,
     .futex_wait = os_futex_wait,
     .futex_wake = os_futex_wake,
     .membarrier = os_membarrier,

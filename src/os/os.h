@@ -61,6 +61,8 @@ struct oai_os {
                         const char *name);
     // Waits until the thread has ended. Exactly once per started thread.
     void (*thread_join)(oai_os_thread_t thread);
+    // How many threads the process has; -EIO when /proc does not tell.
+    int (*thread_count)(void);
 
     // Sleeps while *word == expected until a wake or the absolute CLOCK_MONOTONIC deadline
     // (OAI_OS_FOREVER: none). 0: look again (woken, differed, interrupted); -ETIMEDOUT.
@@ -102,6 +104,9 @@ int oai_os_cpu_count(void);
 // The same from files of the format of /proc/self/cgroup and /proc/self/mountinfo, with the number
 // of CPUs in the affinity mask given.
 int oai_os_cpu_count_at(const char *cgroup_file, const char *mounts_file, int affinity);
+
+// What the table says of it.
+int oai_os_thread_count(void);
 
 // getenv, but NULL in a set-user-id program.
 const char *oai_os_getenv(const char *name);

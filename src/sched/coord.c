@@ -174,6 +174,7 @@ static int become_waiter(oa_coord_t *coord, oai_wait_t *wait, int64_t deadline, 
     if (oai_wait_expired(deadline))
         return -ETIMEDOUT;
     oai_wait_arm(coord->waiter = wait);
+    coord->asleep += !wait->task && deadline == OA_FOREVER;
     return -EINPROGRESS;
 }
 
@@ -209,6 +210,8 @@ static int wait_over(oa_coord_t *coord, oai_wait_t *wait, int64_t deadline)
         oai_wait_ready(other);
     if (err != -EINPROGRESS)
         return err;
+    if (oai_sim_of(coord)) // the worker of a simulation may have slept because of this thread
+        oai_idle_wake_all(&coord->idle);
     err = oai_wait_park(wait, deadline);
     return err ? withdraw(coord, err) : 0;
 }
@@ -302,15 +305,14 @@ static int start_thread(oai_worker_t *worker)
     return err;
 }
 
-// Every slot of a task that was ever used.
-static void for_each_task(oa_coord_t *coord, void (*visit)(oai_task_t *task))
+void oai_coord_for_each(oa_coord_t *coord, void (*visit)(oai_task_t *task, void *arg), void *arg)
 {
     // Acquire, both: pair with the releases in slab.c.
     oai_slab_t *slab = atomic_load_explicit(&coord->tasks.slabs, memory_order_acquire);
     for (; slab; slab = slab->next) {
         uint32_t carved = atomic_load_explicit(&slab->carved, memory_order_acquire);
         for (uint32_t i = 0; i < carved; i++)
-            visit(oai_slab_slot(slab, i));
+            visit(oai_slab_slot(slab, i), arg);
     }
 }
 
@@ -318,6 +320,8 @@ static void for_each_task(oa_coord_t *coord, void (*visit)(oai_task_t *task))
 
 static int choose_workers(const oa_config_t *config)
 {
+    if (config->simulate)
+        return 1;
     if (config->max_workers)
         return config->max_workers;
     int cpus = oai_os_cpu_count();
@@ -354,12 +358,13 @@ static void init_worker(oa_coord_t *coord, int id)
     oai_worker_t *worker = &coord->worker[id];
     worker->coord = coord;
     worker->id = id;
-    worker->tick = OAI_TICK;
-    worker->random = (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    worker->tick = oai_sim_of(coord) ? 1 : OAI_TICK;
+    worker->random = oai_sim_of(coord) ? oai_sim_random(coord->sim)
+                                       : (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) + 1;
     oai_task_cache_init(&worker->tasks, &coord->tasks);
     oai_runq_init(&worker->queue);
     oai_stack_cache_init(&worker->stacks, &coord->stacks);
-    oai_timers_init(&coord->shards[id], oai_os.now());
+    oai_timers_init(&coord->shards[id], oai_coord_now(coord));
 }
 
 static void set_log(oa_coord_t *coord, const oa_config_t *config)
@@ -380,6 +385,8 @@ static void free_coord(oa_coord_t *coord)
     }
     oai_task_pool_destroy(&coord->tasks);
     oai_stack_pool_destroy(&coord->stacks);
+    if (oai_sim_of(coord))
+        oai_sim_destroy(coord->sim);
     oai_os.unmap(coord, coord->map_size);
 }
 
@@ -390,13 +397,20 @@ static void join_threads(oa_coord_t *coord)
             oai_os.thread_join(coord->worker[i].thread);
 }
 
+int oai_coord_outcome(const oa_coord_t *coord)
+{
+    return oai_sim_of(coord) && oai_sim_deadlocked(coord->sim) ? -EDEADLK : 0;
+}
+
 void oai_coord_destroy(oa_coord_t *coord)
 {
     join_threads(coord);
     oai_pool_join(&coord->pool);
     oai_sync_acquire(coord);
     if (atomic_load_explicit(&coord->kept, memory_order_relaxed))
-        for_each_task(coord, oai_task_abandon);
+        oai_coord_for_each(coord, oai_task_abandon, NULL);
+    if (oai_sim_of(coord))
+        oai_sim_ends(coord);
     free_coord(coord);
 }
 
@@ -429,6 +443,8 @@ static int make_coord(oa_coord_t **out, const oa_config_t *config, bool lend)
     if (!coord)
         return -ENOMEM;
     int err = oai_stack_pool_init(&coord->stacks, config->stack_size);
+    if (err == 0 && config->simulate && !(coord->sim = oai_sim_create(config->simulate)))
+        err = -ENOMEM;
     if (err) {
         oai_os.unmap(coord, coord->map_size);
         return err;
@@ -454,6 +470,7 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
     oa_spec_t spec = OA_SPEC_INIT;
     spec.fn = config->fn;
     spec.arg = config->arg;
+    spec.where = lend ? "oa_run" : "oa_start";
     oai_task_t *first = NULL;
     if (err == 0 && !(first = oai_task_make(coord, NULL, &spec, true)))
         err = -ENOMEM;
@@ -465,6 +482,8 @@ int oai_coord_create(oa_coord_t **out, const oa_config_t *config, bool lend)
         return err;
     }
     *out = coord;
+    if (oai_sim_of(coord))
+        oai_sim_begins(coord);
     oai_coord_admit(coord, OAI_ADMIT_NEW);
     oai_sync_release(first);
     oai_inject_put(&coord->inject, first);
@@ -487,7 +506,7 @@ static void cancel_all(oa_coord_t *coord)
     // Who has taken a slot before this is in the sweep; who takes one later sees the state.
     oai_lock(&coord->tasks.lock);
     oai_unlock(&coord->tasks.lock);
-    for_each_task(coord, oai_task_cancel_any);
+    oai_coord_for_each(coord, oai_task_cancel_any, NULL);
     oai_dormants_cancel(coord);
 }
 
@@ -514,6 +533,7 @@ int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
         cancel_all(coord);
     oai_coord_try_end(coord);
     oai_coord_leave(coord);
+    oai_point(__func__, NULL);
     return 0;
 }
 

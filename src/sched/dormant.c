@@ -219,7 +219,7 @@ void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker)
 void oai_dormant_cancel(oai_dormant_t *dormant)
 {
     oai_task_t *call = dormant->call;
-    oai_task_cancel_any(call);
+    oai_task_cancel_any(call, NULL);
     // Relaxed: the flag changes under the pool's lock. Who sets it later sees the cancel.
     if ((atomic_load_explicit(&call->flags, memory_order_relaxed) & OAI_TASK_QUEUED) &&
         oai_pool_withdraw(&dormant->coord->pool, call)) {

@@ -153,6 +153,11 @@ int oai_gates_pass(oai_task_t *task, bool cancelled)
     return 0;
 }
 
+const char *oai_gates_at(const oai_task_t *task)
+{
+    return kind_of(task->gates, passed_of(task->gates))->name;
+}
+
 void oai_gates_leave(oai_task_t *task)
 {
     oai_wait_t *record = task->gates;

@@ -24,6 +24,7 @@
 #include "sched/pool.h"
 #include "sched/runq.h"
 #include "sched/self.h"
+#include "sched/simulate.h"
 #include "sched/slab.h"
 #include "sched/timer.h"
 #include "sched/wait.h"
@@ -56,6 +57,7 @@ enum {
     OAI_TASK_GATED = 1u << 26,    // `gates` is there
     OAI_TASK_CONSUMER = 1u << 27, // the two tasks of a consumer, told in dormant.c: what stands for
     OAI_TASK_CALL = 1u << 28,     //   it, and what runs its calls; arg is its oai_dormant_t
+    OAI_TASK_SIMULATED = 1u << 31,
 };
 
 // oai_task_t.ticket: what makes a handle good. Who holds LOCKED is alone in writing the word, and
@@ -177,7 +179,7 @@ void oai_task_number(oai_task_t *task, oai_worker_t *worker, unsigned count);
 void oai_dormant_returned(oai_task_t *task, oai_worker_t *worker);
 
 // The coordinator is being cancelled: so is whatever task is in this slot.
-void oai_task_cancel_any(oai_task_t *task);
+void oai_task_cancel_any(oai_task_t *task, void *ignored);
 
 // A NAMED task that has not ended yet: pins it, without waiting for who has it pinned. Then cancels
 // it, as its handle would, and unpins it.
@@ -188,13 +190,16 @@ void oai_task_cancel_pinned(oai_task_t *task, uint32_t ticket);
 void oai_dormants_cancel(oa_coord_t *coord);
 
 // The coordinator ends: frees what an ended task that nobody has joined or detached owns.
-void oai_task_abandon(oai_task_t *task);
+void oai_task_abandon(oai_task_t *task, void *ignored);
 
 // A task of the coordinator has ended, or what was counted as spawned could not be made.
 void oai_task_count_end(oa_coord_t *coord, oai_worker_t *worker);
 
 // A delayed task, taken out of its shard, or any that is not to begin: calls its drop and ends it.
 void oai_task_discard(oai_task_t *task, oai_worker_t *worker);
+
+// Its name, "" if it has none; it cannot end meanwhile.
+const char *oai_task_name(const oai_task_t *task);
 
 // Whether a task that has not begun is not to.
 bool oai_task_dropped(oai_task_t *task);
@@ -228,6 +233,9 @@ void oai_gates_init(oai_task_t *task, const oa_spec_t *spec);
 // -EINPROGRESS: it is held at one, and nobody's who has not let it go. Else it shall never run and
 // is to be discarded: -ECANCELED, -EAGAIN.
 int oai_gates_pass(oai_task_t *task, bool cancelled);
+
+// What a task is held at.
+const char *oai_gates_at(const oai_task_t *task);
 
 // A GATED task has ended, or never begins: gives back what it had, the latest first.
 void oai_gates_leave(oai_task_t *task);
@@ -282,7 +290,8 @@ enum {
 };
 
 // What the worker does for the one who left the stack before: the task has parked, or it yields.
-typedef enum oai_leave { OAI_LEAVE_PARK, OAI_LEAVE_YIELD } oai_leave_t;
+// PREEMPTED: as a yield, but it may go on at once (simulate.c).
+typedef enum oai_leave { OAI_LEAVE_PARK, OAI_LEAVE_YIELD, OAI_LEAVE_PREEMPTED } oai_leave_t;
 
 // What a thief last saw of a victim.
 typedef struct oai_watch {
@@ -339,6 +348,9 @@ oai_task_t *oai_worker_find(oai_worker_t *worker);
 // 0.
 int oai_worker_park(oai_worker_t *worker);
 
+// The calling task leaves its worker to others and is ready meanwhile; prepared as above.
+void oai_worker_leave(oai_worker_t *worker, oai_leave_t why);
+
 // Makes sure of a stack on which the worker could go on, maps one if need be. 0 or -ENOMEM.
 int oai_worker_prepare_slow(oai_worker_t *worker);
 
@@ -393,10 +405,12 @@ struct oa_coord {
     // No task is left and none will come: written once, under the injection queue's lock. Release;
     // pairs with the acquire of the workers, who leave.
     _Atomic bool ended;
-    bool held;   // it lives without tasks while nobody waits: under the injection queue's lock
-    int waits;   // who is in oa_wait: under the same lock
-    bool lent;   // worker 0 is the thread that called oa_run
-    int workers; // constant, as all below but what has its own lock
+    bool held;      // it lives without tasks while nobody waits: under the injection queue's lock
+    int waits;      // who is in oa_wait: under the same lock, as the next
+    int asleep;     // plain threads among those, without a deadline
+    bool lent;      // worker 0 is the thread that called oa_run
+    int workers;    // constant, as all below but what has its own lock
+    oai_sim_t *sim; // NULL: it is no simulation
     unsigned stack_class;
     int log_level;
     void (*log)(void *, int, const char *);
@@ -426,6 +440,33 @@ static inline void oai_worker_push_last(oai_worker_t *worker, oai_task_t *task)
     if (OAI_UNLIKELY(!oai_runq_push(&worker->queue, task)))
         oai_inject_put(&worker->coord->inject, task);
 }
+
+// What it has of a simulation; NULL: it is none.
+static inline oai_sim_t *oai_sim_of(const oa_coord_t *coord)
+{
+#ifdef OAI_MODEL
+    (void)coord;
+    return NULL; // as oai_simulating()
+#else
+    return coord->sim;
+#endif
+}
+
+// Its time, ns.
+static inline int64_t oai_coord_now(const oa_coord_t *coord)
+{
+    return OAI_UNLIKELY(oai_sim_of(coord) != NULL) ? oai_sim_now(coord->sim) : oai_os.now();
+}
+
+// The time for the caller.
+static inline int64_t oai_now(void)
+{
+    oai_worker_t *worker = oai_simulating() ? oai_self() : NULL;
+    return worker && oai_sim_of(worker->coord) ? oai_sim_look(worker->coord->sim) : oai_os.now();
+}
+
+// Every slot of a task that was ever used.
+void oai_coord_for_each(oa_coord_t *coord, void (*visit)(oai_task_t *task, void *arg), void *arg);
 
 // Whether the coordinator has ended; finds out whether it has just now.
 bool oai_coord_try_end(oa_coord_t *coord);

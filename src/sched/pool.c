@@ -507,9 +507,13 @@ int oa_block(oa_fn *fn, void *arg)
     oai_worker_t *worker = oai_self();
     if (!fn)
         return -EINVAL;
-    if (worker && worker->current)
+    if (worker && worker->current && !oai_sim_of(worker->coord))
         return block(worker->coord, fn, arg);
+    if (oai_wait_cancelled() && worker)
+        return -ECANCELED; // as a wait that need not wait
+    oai_point(__func__, NULL);
     fn(arg);
+    oai_point(__func__, NULL);
     return 0;
 }
 

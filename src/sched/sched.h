@@ -40,6 +40,9 @@ void oai_coord_release(oa_coord_t *coord);
 // its own tasks; -EBUSY when another waits; -EINVAL for one that oa_run made.
 int oai_coord_wait(oa_coord_t *coord, int64_t deadline);
 
+// How a coordinator that has ended did so: 0, or -EDEADLK.
+int oai_coord_outcome(const oa_coord_t *coord);
+
 // Joins the threads of a coordinator that has ended and frees it.
 void oai_coord_destroy(oa_coord_t *coord);
 
@@ -67,6 +70,7 @@ oa_group_t *oai_task_group(void);
 // What a primitive does for a task that has it as a gate. The task does not run: none of these
 // waits.
 typedef struct oai_gate {
+    const char *name;
     // Whether it can be a gate at all; NULL: it always can.
     bool (*valid)(const void *object);
     // 0: wait->task is in; -EINPROGRESS: its wait is linked, and nobody's but the object's; another

@@ -27,6 +27,17 @@ oai_task_t *oai_slab_slot(oai_slab_t *slab, uint32_t index)
     return (oai_task_t *)(void *)((char *)slab + FIRST_SLOT + index * SLOT_SIZE);
 }
 
+uint32_t oai_slab_index(const oai_task_t *task)
+{
+    size_t offset = (uintptr_t)task - (uintptr_t)oai_slab_of(task) - FIRST_SLOT;
+    return (uint32_t)(offset / SLOT_SIZE);
+}
+
+uint32_t oai_slab_slots(void)
+{
+    return slots;
+}
+
 void oai_task_pool_init(oai_task_pool_t *pool, oa_coord_t *coord)
 {
     *pool = (oai_task_pool_t){.coord = coord, .next_map = FIRST_MAP};
@@ -39,6 +50,7 @@ void oai_task_pool_destroy(oai_task_pool_t *pool)
     oai_slab_t *slab = atomic_load_explicit(&pool->slabs, memory_order_relaxed);
     while (slab) {
         oai_slab_t *next = slab->next;
+        oai_os.free(slab->notes);
         // The slab that begins a mapping is the last of it in the chain.
         if (slab->map_base)
             oai_os.unmap(slab->map_base, slab->map_size);

@@ -30,6 +30,7 @@ typedef struct oai_slab {
     struct oai_slab *next; // all slabs of the pool, the latest first
     void *map_base;        // the mapping that begins with this slab, or NULL
     size_t map_size;
+    void *notes;             // of its tasks, in a simulation (note.h); freed with the slab
     _Atomic uint32_t carved; // slots that were ever used since the pages were last fresh; written
                              //   under the pool's lock, read by whoever sweeps all tasks
     // Under the pool's lock.
@@ -83,7 +84,9 @@ static inline oai_slab_t *oai_slab_of(const oai_task_t *task)
     return (oai_slab_t *)((uintptr_t)task & ~(uintptr_t)(OAI_SLAB_SIZE - 1));
 }
 
-// Slot `index` of a slab, below `carved`.
+// Slot `index` of a slab, below `carved`; which one a task is; how many a slab has.
 oai_task_t *oai_slab_slot(oai_slab_t *slab, uint32_t index);
+uint32_t oai_slab_index(const oai_task_t *task);
+uint32_t oai_slab_slots(void);
 
 #endif

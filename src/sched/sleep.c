@@ -6,18 +6,19 @@
 
 int64_t oa_now(void)
 {
-    return oai_os.now();
+    return oai_now();
 }
 
 int64_t oa_after(int64_t ns)
 {
     int64_t deadline;
-    return __builtin_add_overflow(oai_os.now(), ns, &deadline) ? OA_FOREVER : deadline;
+    return __builtin_add_overflow(oai_now(), ns, &deadline) ? OA_FOREVER : deadline;
 }
 
 int oa_sleep_until(int64_t deadline)
 {
     oai_wait_t wait;
+    oai_point("oa_sleep", NULL);
     int err = oai_wait_begin(&wait, true);
     if (err || oai_wait_expired(deadline))
         return err;

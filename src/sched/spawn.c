@@ -74,7 +74,9 @@ static int delay(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
                          ? (unsigned)worker->id
                          : atomic_fetch_add_explicit(&coord->next_shard, 1, memory_order_relaxed) %
                                (unsigned)coord->workers;
-    int64_t expiry = oa_after(spec->delay);
+    int64_t expiry;
+    if (__builtin_add_overflow(oai_coord_now(coord), spec->delay, &expiry))
+        expiry = OA_FOREVER;
     oai_sync_release(task);
     int err = oai_timers_delay(&coord->shards[shard], shard, task, expiry, &earlier);
     if (err == 0 && earlier)
@@ -100,10 +102,10 @@ static int queue(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, bool
 }
 
 // Has a counted task run. Behind its gates there is no error any more: it has arrived there.
-static int run(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, const oa_spec_t *spec,
-               bool gated)
+static int run(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, bool gated)
 {
-    if (!spec->block && !spec->pinned)
+    // Relaxed: constant.
+    if (!(atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HOSTED))
         return queue(task, coord, worker, gated);
     if (!gated)
         return oai_pool_start(coord, task);
@@ -121,7 +123,7 @@ static int start(oai_task_t *task, oa_coord_t *coord, oai_worker_t *worker, cons
     bool held = atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HELD;
     int err = held ? oai_gates_pass(task, false) : 0;
     if (err == 0)
-        return run(task, coord, worker, spec, held);
+        return run(task, coord, worker, held);
     if (err == -EINPROGRESS)
         return 0;
     if (oai_gates_tell(spec))
@@ -186,9 +188,12 @@ static int go(const oa_spec_t *spec)
     // moment.
     if (OAI_UNLIKELY(!oai_task_admit(coord, worker, OAI_ADMIT_NEW)))
         return refuse(spec, -ESHUTDOWN);
+    if (OAI_UNLIKELY(oai_sim_of(coord) && !worker))
+        oai_sim_outside(coord);
     err = go_admitted(spec, coord, worker, bare);
     if (!worker)
         oai_coord_leave(coord);
+    oai_point("oa_go", NULL);
     return err;
 }
 

@@ -212,19 +212,19 @@ static __attribute__((noinline)) bool make_options(oai_task_t *task, const oa_sp
     const oa_coord_t *coord = oai_task_coord(task);
     if (spec->stack && (spec->pinned || oai_stack_class(spec->stack) != coord->stack_class))
         *flags |= (oai_stack_class(spec->stack) + 1) << OAI_TASK_CLASS_SHIFT;
-    if (spec->block || spec->pinned)
-        *flags |= OAI_TASK_HOSTED;
-    if (spec->pinned)
-        *flags |= OAI_TASK_PINNED;
+    if ((spec->block || spec->pinned) && !oai_sim_of(coord))
+        *flags |= OAI_TASK_HOSTED | (spec->pinned ? OAI_TASK_PINNED : 0u);
     if (spec->task)
         *flags |= OAI_TASK_NAMED;
     return true;
 }
 
 // The first of `count` new ids, few of them.
-static inline uint64_t take_ids(oai_worker_t *worker, unsigned count)
+static inline uint64_t take_ids(oa_coord_t *coord, oai_worker_t *worker, unsigned count)
 {
     enum { AT_ONCE = 4096 };
+    if (OAI_UNLIKELY(oai_sim_of(coord) != NULL))
+        return oai_sim_ids(coord->sim, count);
     if (!worker)
         return oai_coord_ids(count);
     if (worker->id_end - worker->id_next < count) {
@@ -255,7 +255,10 @@ oai_task_t *oai_task_make(oa_coord_t *coord, oai_worker_t *worker, const oa_spec
         free_slot(task, worker);
         return NULL;
     }
-    oai_task_fill(task, take_ids(worker, 1), spec->fn, spec->where, spec->group, flags);
+    if (OAI_UNLIKELY(oai_sim_of(coord) != NULL))
+        flags |= OAI_TASK_SIMULATED;
+    uint64_t id = take_ids(coord, worker, 1);
+    oai_task_fill(task, id, spec->fn, spec->where, spec->group, flags);
     if (spec->task)
         oai_task_make_joinable(task);
     return task;
@@ -295,8 +298,9 @@ static void keep_ended(oai_task_t *task, int change)
 }
 
 // The task that nobody has joined or detached, but whose coordinator ends.
-void oai_task_abandon(oai_task_t *task)
+void oai_task_abandon(oai_task_t *task, void *ignored)
 {
+    (void)ignored;
     uint32_t ticket = atomic_load_explicit(&task->ticket, memory_order_relaxed);
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
     if ((ticket & OAI_TICKET_ENDED) && (flags & OWNS_BLOCK))
@@ -370,12 +374,13 @@ bool oai_task_renew(oai_task_t *task)
 
 void oai_task_number(oai_task_t *task, oai_worker_t *worker, unsigned count)
 {
-    task->id = take_ids(worker, count);
+    task->id = take_ids(oai_task_coord(task), worker, count);
 }
 
 oai_task_t *oai_task_succeed(oai_task_t *task, oai_worker_t *worker)
 {
-    enum { KEPT = OAI_TASK_EXTRA | OAI_TASK_CLASS_MASK | OAI_TASK_CALL | OAI_TASK_HOSTED };
+    const uint32_t kept =
+        OAI_TASK_EXTRA | OAI_TASK_CLASS_MASK | OAI_TASK_CALL | OAI_TASK_HOSTED | OAI_TASK_SIMULATED;
     oa_spec_t spec = OA_SPEC_INIT;
     spec.arg = task->arg;
     spec.where = task->where;
@@ -387,7 +392,7 @@ oai_task_t *oai_task_succeed(oai_task_t *task, oai_worker_t *worker)
     next->group = task->group;
     next->extra = task->extra;
     // Relaxed, both: nobody else has the one, and the other's are guarded by the ticket.
-    atomic_store_explicit(&next->flags, flags & KEPT, memory_order_relaxed);
+    atomic_store_explicit(&next->flags, flags & kept, memory_order_relaxed);
     atomic_fetch_and_explicit(&task->flags, ~(uint32_t)OAI_TASK_EXTRA, memory_order_relaxed);
     unlock(task, ticket);
     return next;
@@ -536,6 +541,12 @@ static void withdraw(oa_task_t *handle)
     }
 }
 
+// Whom a joiner waits for.
+static uintptr_t joined(const void *handle)
+{
+    return (uintptr_t)handle_task((oa_task_t *)(uintptr_t)handle);
+}
+
 // The task is locked and has not ended: waits for that. A worker of its coordinator keeps that
 // alive while it waits; others count as its users.
 static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int64_t deadline)
@@ -548,6 +559,7 @@ static int join_running(oai_task_t *task, uint32_t ticket, oai_wait_t *wait, int
     oai_wait_arm(wait);
     task->joiner = wait;
     unlock(task, ticket);
+    oai_waits_for("oa_join", handle, joined, true);
     int err = oai_wait_park(wait, deadline);
     if (err == 0)
         oai_sync_acquire(task);
@@ -570,6 +582,7 @@ static __attribute__((noinline)) int join(oa_task_t *handle, bool breakable, int
 {
     uint32_t ticket;
     oai_wait_t wait;
+    oai_point("oa_join", handle);
     int err = oai_wait_begin(&wait, breakable);
     if (err)
         return err;
@@ -611,7 +624,7 @@ int oa_join(oa_task_t *handle)
     oai_task_t *caller = oai_wait_quick(worker, false);
     // Relaxed: constant. The call of a consumer may not wait for that: told in is_own().
     if (OAI_UNLIKELY(!caller || (atomic_load_explicit(&caller->flags, memory_order_relaxed) &
-                                 OAI_TASK_CALL)) ||
+                                 (OAI_TASK_CALL | OAI_TASK_SIMULATED))) ||
         !lock_running(handle, caller, worker))
         return join(handle, false, OA_FOREVER);
     // What join_running() does of it.
@@ -637,6 +650,7 @@ int oa_join_until(oa_task_t *handle, int64_t deadline)
 int oa_detach(oa_task_t *handle)
 {
     uint32_t ticket;
+    oai_point(__func__, handle);
     oai_task_t *task = lock_handle(handle, &ticket);
     if (!task)
         return -ESRCH;
@@ -689,6 +703,7 @@ int oa_cancel(oa_task_t *handle)
         return -ESRCH;
     }
     oai_task_cancel_pinned(task, ticket);
+    oai_point(__func__, handle);
     return 0;
 }
 
@@ -715,8 +730,9 @@ oai_task_t *oai_member_cancel(oai_link_t *member, oai_task_t *chain)
     return task;
 }
 
-void oai_task_cancel_any(oai_task_t *task)
+void oai_task_cancel_any(oai_task_t *task, void *ignored)
 {
+    (void)ignored;
     // Seq_cst: as in cancel(). In a free slot the flag is written over.
     atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_seq_cst);
     oai_wait_break_cancelled(task);
@@ -732,6 +748,7 @@ bool oai_task_dropped(oai_task_t *task)
 
 bool oa_cancelled(void)
 {
+    oai_point(__func__, NULL);
     oai_task_t *task = oai_current();
     return task && oai_task_dropped(task);
 }
@@ -773,14 +790,19 @@ uint64_t oa_task_id(oa_task_t *handle)
     return id;
 }
 
+const char *oai_task_name(const oai_task_t *task)
+{
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    return flags & OAI_TASK_EXTRA ? extra_of(task, flags)->name : "";
+}
+
 const char *oa_task_name(oa_task_t *handle)
 {
     uint32_t ticket;
     oai_task_t *task = lock_handle(handle, &ticket);
     if (!task)
         return NULL;
-    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    const char *name = flags & OAI_TASK_EXTRA ? extra_of(task, flags)->name : "";
+    const char *name = oai_task_name(task);
     unlock(task, ticket);
     return name;
 }

@@ -58,11 +58,11 @@ enum {
     THREAD = OAI_WORD_THREAD,
     NUMBER_SHIFT = OAI_WORD_NUMBER_SHIFT,
 };
-enum { CAUSE_WOKEN, CAUSE_DEADLINE, CAUSE_CANCELLED };
+enum { CAUSE_WOKEN, CAUSE_DEADLINE, CAUSE_CANCELLED, CAUSE_DEADLOCK };
 
 static int result_of(uint64_t word)
 {
-    static const int results[] = {0, -ETIMEDOUT, -ECANCELED};
+    static const int results[] = {0, -ETIMEDOUT, -ECANCELED, -EDEADLK};
     return results[(word & OAI_WAIT_CAUSE) >> CAUSE_SHIFT];
 }
 
@@ -75,7 +75,7 @@ static inline bool coord_cancelled(oai_task_t *task)
 
 bool oai_wait_expired(int64_t deadline)
 {
-    return deadline != OA_FOREVER && oai_os.now() >= deadline;
+    return deadline != OA_FOREVER && oai_now() >= deadline;
 }
 
 uintptr_t oai_wait_self(void)
@@ -152,7 +152,7 @@ int oai_wait_broken(oai_task_t *task, uint64_t word)
     int result = result_of(word);
     // The flag of a task that was being made when its coordinator was cancelled may have been
     // written over: then every later wait must know it, too.
-    if (result == -ECANCELED)
+    if (result != -ETIMEDOUT)
         atomic_fetch_or_explicit(&task->flags, OAI_TASK_CANCELLED, memory_order_relaxed);
     return result;
 }
@@ -297,7 +297,9 @@ void oai_wait_ready_all(oai_list_t *claimed)
 bool oai_wait_break(oai_task_t *task, uint64_t word, int result)
 {
     oai_sync_release(&task->word);
-    uint64_t cause = result == -ECANCELED ? CAUSE_CANCELLED : CAUSE_DEADLINE;
+    uint64_t cause = result == -ETIMEDOUT   ? CAUSE_DEADLINE
+                     : result == -ECANCELED ? CAUSE_CANCELLED
+                                            : CAUSE_DEADLOCK;
     uint64_t seen = oai_word_claim(&task->word, word, CLAIMED | READY | cause << CAUSE_SHIFT);
     if (seen & CLAIMED)
         return false;

@@ -185,4 +185,41 @@ void oai_wait_claim_all(oai_waiters_t *waiters, int result, oai_list_t *claimed)
 // Lets all go that oai_wait_claim_all() has claimed; the object must be unlocked.
 void oai_wait_ready_all(oai_list_t *claimed);
 
+// ---- Points -------------------------------------------------------------------------------------
+
+// How many simulations there are in the process. Relaxed: whoever runs a task of one sees it.
+extern __attribute__((visibility("hidden"))) _Atomic int oai_simulations;
+
+// The cold halves of the two below.
+void oai_point_reached(const char *call, const void *object);
+void oai_wait_told(const char *call, const void *object, uintptr_t (*holder)(const void *object),
+                   bool guards);
+
+static inline bool oai_simulating(void)
+{
+#ifdef OAI_MODEL
+    return false; // the checker switches at every access
+#else
+    return OAI_UNLIKELY(atomic_load_explicit(&oai_simulations, memory_order_relaxed) != 0);
+#endif
+}
+
+// In a public call that can touch another task, with no lock held: under simulation another may run
+// first. `call` (__func__) and its object are where the task is from here on. Before what a call
+// takes, behind what it gives, and on both sides where it is neither: told in simulate.c.
+static inline void oai_point(const char *call, const void *object)
+{
+    if (oai_simulating())
+        oai_point_reached(call, object);
+}
+
+// The calling task is about to wait in this call, for this object: who holds that, as
+// oai_wait_self() has it (0: nobody), or NULL; and whether others use the caller's memory meanwhile.
+static inline void oai_waits_for(const char *call, const void *object,
+                                 uintptr_t (*holder)(const void *object), bool guards)
+{
+    if (oai_simulating())
+        oai_wait_told(call, object, holder, guards);
+}
+
 #endif

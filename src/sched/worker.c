@@ -74,7 +74,7 @@ bool oai_worker_expire(oai_worker_t *worker)
     int64_t next = next_expiry(coord);
     if (next == INT64_MAX)
         return false;
-    int64_t now = oai_os.now();
+    int64_t now = oai_coord_now(coord);
     if (next > now)
         return false;
     oai_fired_t fired[AT_ONCE];
@@ -108,10 +108,29 @@ static bool take_injected(oai_worker_t *worker)
     return any;
 }
 
+// A simulation looks around before every dispatch, and chooses among all that is ready.
+static oai_task_t *simulate(oai_worker_t *worker)
+{
+    oa_coord_t *coord = worker->coord;
+    worker->tick = 1;
+    oai_worker_expire(worker);
+    take_injected(worker);
+    while (oai_sim_has_room(coord->sim)) {
+        oai_task_t *task = oai_runq_pop_oldest(&worker->queue, false);
+        if (!task && !(task = oai_runq_take_next(&worker->queue)) &&
+            !(task = oai_runq_pop(&worker->queue)))
+            break;
+        oai_sim_add(coord->sim, task);
+    }
+    return oai_sim_choose(coord);
+}
+
 // Every so many dispatches: what waits outside of the own ring has its turn. Returns the oldest
 // task of all that waits in blocks, or NULL.
 static __attribute__((noinline)) oai_task_t *look_around(oai_worker_t *worker)
 {
+    if (OAI_UNLIKELY(oai_sim_of(worker->coord) != NULL))
+        return simulate(worker);
     worker->tick = OAI_TICK;
     oai_worker_expire(worker);
     int64_t next = next_expiry(worker->coord);
@@ -221,7 +240,7 @@ static oai_task_t *search(oai_worker_t *worker, bool *saw)
 static bool work_waits(oai_worker_t *worker, bool own)
 {
     oa_coord_t *coord = worker->coord;
-    if (oai_inject_length(&coord->inject) != 0 || next_expiry(coord) <= oai_os.now())
+    if (oai_inject_length(&coord->inject) != 0 || next_expiry(coord) <= oai_coord_now(coord))
         return true;
     for (int i = 0; !own && i < coord->workers; i++)
         if (oai_runq_length(&coord->worker[i].queue) != 0)
@@ -289,6 +308,9 @@ oai_task_t *oai_worker_find(oai_worker_t *worker)
             task = search(worker, &saw);
         if (task || oai_coord_try_end(worker->coord))
             return found(worker, task);
+        if (OAI_UNLIKELY(oai_sim_of(worker->coord) != NULL) &&
+            oai_sim_idle(worker->coord, next_expiry(worker->coord)))
+            continue;
         int64_t doze = next_doze(worker, saw);
         if (doze == 0 && trim(worker))
             continue;
@@ -626,6 +648,8 @@ OAI_ALWAYS_INLINE void leave(oai_worker_t *worker, oai_leave_t why)
     if (OAI_LIKELY(worker->tick > 1)) {
         worker->tick--;
         next = take_along(worker, &alone);
+    } else if (why == OAI_LEAVE_YIELD && oai_sim_of(worker->coord)) {
+        oai_sim_yields(worker->coord->sim, task);
     }
     if (alone && why == OAI_LEAVE_YIELD)
         return; // nobody else is here
@@ -653,6 +677,11 @@ int oai_worker_park(oai_worker_t *worker)
     oai_task_t *task = worker->current;
     leave(worker, OAI_LEAVE_PARK);
     return oai_wait_ended(task);
+}
+
+void oai_worker_leave(oai_worker_t *worker, oai_leave_t why)
+{
+    leave(worker, why);
 }
 
 void oa_yield(void)

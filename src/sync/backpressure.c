@@ -100,7 +100,7 @@ static void leave(void *object, struct oai_task *task)
         oai_wait_ready(wait);
 }
 
-const oai_gate_t oai_backpressure_gate = {valid, enter, withdraw, leave};
+const oai_gate_t oai_backpressure_gate = {"backpressure", valid, enter, withdraw, leave};
 
 int oa_backpressure_destroy(oa_backpressure_t *given)
 {

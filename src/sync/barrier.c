@@ -107,14 +107,17 @@ int oa_barrier_wait_until(oa_barrier_t *given, int64_t deadline)
     oai_wait_t wait;
     if (!given || state_of(given)->n == 0)
         return -EINVAL;
+    oai_point(__func__, given);
     int err = oai_wait_begin(&wait, true);
     if (err)
         return err;
     err = come(state_of(given), &wait, deadline);
-    if (err != -EINPROGRESS)
-        return err;
-    err = oai_wait_park(&wait, deadline);
-    return err && take_back(state_of(given), &wait) ? err : 0;
+    if (err == -EINPROGRESS) {
+        err = oai_wait_park(&wait, deadline);
+        err = err && take_back(state_of(given), &wait) ? err : 0;
+    }
+    oai_point(__func__, given);
+    return err;
 }
 
 int oa_barrier_wait(oa_barrier_t *barrier)
@@ -140,7 +143,7 @@ static void withdraw(void *object, oai_wait_t *wait)
     take_back(object, wait);
 }
 
-const oai_gate_t oai_barrier_gate = {valid, enter, withdraw, NULL};
+const oai_gate_t oai_barrier_gate = {"barrier", valid, enter, withdraw, NULL};
 
 int oa_barrier_destroy(oa_barrier_t *given)
 {

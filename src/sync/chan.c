@@ -306,40 +306,69 @@ static inline int recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
     return 0;
 }
 
+// Under simulation, with a point on either side.
+static __attribute__((noinline)) int send_simulated(oa_chan_t *ch, const void *elem,
+                                                    int64_t deadline, const char *call)
+{
+    oai_point(call, ch);
+    int err = sendable(ch, elem) ? send_other(ch, (void *)(uintptr_t)elem, deadline) : -EINVAL;
+    oai_point(call, ch);
+    return err;
+}
+
+static __attribute__((noinline)) int recv_simulated(oa_chan_t *ch, void *elem, int64_t deadline,
+                                                    const char *call)
+{
+    oai_point(call, ch);
+    int err = ch ? recv_other(ch, elem, deadline) : -EINVAL;
+    oai_point(call, ch);
+    return err;
+}
+
 int oa_chan_send(oa_chan_t *ch, const void *elem)
 {
-    return send_until(ch, elem, OA_FOREVER);
+    return oai_simulating() ? send_simulated(ch, elem, OA_FOREVER, __func__)
+                            : send_until(ch, elem, OA_FOREVER);
 }
 
 int oa_chan_send_until(oa_chan_t *ch, const void *elem, int64_t deadline)
 {
-    return send_until(ch, elem, deadline);
+    return oai_simulating() ? send_simulated(ch, elem, deadline, __func__)
+                            : send_until(ch, elem, deadline);
 }
 
 int oa_chan_recv(oa_chan_t *ch, void *elem)
 {
-    return recv_until(ch, elem, OA_FOREVER);
+    return oai_simulating() ? recv_simulated(ch, elem, OA_FOREVER, __func__)
+                            : recv_until(ch, elem, OA_FOREVER);
 }
 
 int oa_chan_recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    return recv_until(ch, elem, deadline);
+    return oai_simulating() ? recv_simulated(ch, elem, deadline, __func__)
+                            : recv_until(ch, elem, deadline);
 }
 
 int oa_chan_put(oa_chan_t *ch, const void *elem)
 {
     if (!sendable(ch, elem))
         return -EINVAL;
+    oai_point(__func__, ch);
     oai_lock(&ch->lock);
-    return transfer(ch, (void *)(uintptr_t)elem, try_send, NULL, 0);
+    int err = transfer(ch, (void *)(uintptr_t)elem, try_send, NULL, 0);
+    oai_point(__func__, ch);
+    return err;
 }
 
 int oa_chan_take(oa_chan_t *ch, void *elem)
 {
     if (!ch)
         return -EINVAL;
+    oai_point(__func__, ch);
     oai_lock(&ch->lock);
-    return transfer(ch, elem, try_recv, NULL, 0);
+    int err = transfer(ch, elem, try_recv, NULL, 0);
+    oai_point(__func__, ch);
+    return err;
 }
 
 int oa_chan_close(oa_chan_t *ch)
@@ -357,6 +386,7 @@ int oa_chan_close(oa_chan_t *ch)
     oai_wait_ready_all(&claimed);
     if (ends)
         oai_dormant_discard(ends);
+    oai_point(__func__, ch);
     return closed ? -EALREADY : 0;
 }
 
@@ -364,6 +394,7 @@ int oa_chan_free(oa_chan_t *ch)
 {
     if (!ch)
         return 0;
+    oai_point(__func__, ch);
     oai_lock(&ch->lock);
     bool busy = ch->consumer || oai_wait_busy(&ch->senders) || oai_wait_busy(&ch->receivers);
     oai_unlock(&ch->lock);
@@ -378,6 +409,7 @@ size_t oa_chan_len(oa_chan_t *ch)
 {
     if (!ch)
         return 0;
+    oai_point(__func__, ch);
     oai_lock(&ch->lock);
     size_t count = ch->queue.count;
     oai_unlock(&ch->lock);

@@ -58,19 +58,21 @@ static int wait_on(cond_state_t *cond, oa_mutex_t *mutex, int64_t deadline)
     if (err)
         return err;
     oa_mutex_unlock(mutex);
+    oai_waits_for("oa_cond_wait", cond, NULL, false);
     err = oai_wait_park(&wait, deadline);
     if (err)
         withdraw(cond, &wait);
     // It cannot lack a stack to wait: a worker on which a task goes on has one (worker.c).
     int locked = oa_mutex_lock(mutex);
-    OAI_REQUIRE(locked == 0);
-    return err;
+    OAI_REQUIRE(locked == 0 || locked == -EDEADLK);
+    return locked ? locked : err;
 }
 
 int oa_cond_wait_until(oa_cond_t *cond, oa_mutex_t *mutex, int64_t deadline)
 {
     if (!cond || !mutex)
         return -EINVAL;
+    oai_point(__func__, cond);
     return oai_mutex_held(mutex) ? wait_on(state_of(cond), mutex, deadline) : -EPERM;
 }
 
@@ -89,6 +91,7 @@ int oa_cond_signal(oa_cond_t *given)
     oai_unlock(&cond->lock);
     if (wait)
         oai_wait_ready(wait);
+    oai_point(__func__, given);
     return 0;
 }
 
@@ -102,6 +105,7 @@ int oa_cond_broadcast(oa_cond_t *given)
     oai_wait_claim_all(&cond->waiters, 0, &claimed);
     oai_unlock(&cond->lock);
     oai_wait_ready_all(&claimed);
+    oai_point(__func__, given);
     return 0;
 }
 

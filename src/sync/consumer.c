@@ -84,6 +84,7 @@ static void calls(void *arg)
         consumer->fn(elem);
         if (!oai_dormant_next(&consumer->dormant))
             return;
+        oai_point("a consumer", consumer);
     }
 }
 

@@ -78,6 +78,7 @@ static int wait_empty(group_state_t *group, bool breakable, int64_t deadline)
     oai_word_unlock(&group->word, word, &group->waiters);
     if (empty || err)
         return err;
+    oai_waits_for("oa_group_wait", group, NULL, true);
     err = oai_wait_park(&wait, deadline);
     if (err) {
         word = oai_word_lock(&group->word);
@@ -93,6 +94,7 @@ int oa_group_wait_until(oa_group_t *group, int64_t deadline)
         return -EINVAL;
     if (oai_task_group() == group)
         return -EDEADLK;
+    oai_point("oa_group_wait", group);
     return wait_empty(state_of(group), true, deadline);
 }
 
@@ -117,6 +119,7 @@ int oa_group_cancel(oa_group_t *given)
         dropped = oai_member_cancel(member, dropped);
     oai_word_unlock(&group->word, word | OAI_WORD_CANCELLED, &group->waiters);
     oai_tasks_drop(dropped);
+    oai_point(__func__, given);
     return 0;
 }
 

@@ -45,21 +45,26 @@ static int arrive_locked(latch_state_t *latch, uint64_t word, oai_wait_t *wait)
     return open ? 0 : -EINPROGRESS;
 }
 
-int oa_latch_arrive(oa_latch_t *given)
+static inline void arrive(latch_state_t *latch)
 {
-    if (!given)
-        return -EINVAL;
-    latch_state_t *latch = state_of(given);
     uint64_t seen = atomic_load_explicit(&latch->word, memory_order_relaxed);
     while (!(seen & (OAI_WORD_LOCKED | OAI_WORD_WAITERS))) {
         if (seen == 0)
-            return 0;
+            return;
         // Release: pairs with the acquire of whoever finds the latch open.
         if (atomic_compare_exchange_weak_explicit(&latch->word, &seen, seen - 1,
                                                   memory_order_release, memory_order_relaxed))
-            return 0;
+            return;
     }
     arrive_locked(latch, oai_word_lock(&latch->word), NULL);
+}
+
+int oa_latch_arrive(oa_latch_t *latch)
+{
+    if (!latch)
+        return -EINVAL;
+    arrive(state_of(latch));
+    oai_point(__func__, latch);
     return 0;
 }
 
@@ -102,6 +107,7 @@ int oa_latch_wait_until(oa_latch_t *latch, int64_t deadline)
 {
     if (!latch)
         return -EINVAL;
+    oai_point(__func__, latch);
     if (oai_wait_cancelled())
         return -ECANCELED;
     return is_open(state_of(latch)) ? 0 : wait_slow(state_of(latch), deadline);
@@ -124,7 +130,7 @@ static void withdraw(void *object, oai_wait_t *wait)
     take_back(object, wait);
 }
 
-const oai_gate_t oai_latch_gate = {NULL, enter, withdraw, NULL};
+const oai_gate_t oai_latch_gate = {"latch", NULL, enter, withdraw, NULL};
 
 int oa_latch_destroy(oa_latch_t *given)
 {

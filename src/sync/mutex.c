@@ -66,6 +66,7 @@ int oa_mutex_trylock(oa_mutex_t *mutex)
 {
     if (!mutex)
         return -EINVAL;
+    oai_point(__func__, mutex);
     return try_take(state_of(mutex), oai_wait_self()) ? 0 : -EBUSY;
 }
 
@@ -140,10 +141,17 @@ bool oai_mutex_held(oa_mutex_t *mutex)
     return held_by(state_of(mutex), oai_wait_self());
 }
 
+static uintptr_t holder(const void *mutex)
+{
+    const mutex_state_t *state = mutex;
+    return (uintptr_t)(atomic_load_explicit(&state->word, memory_order_relaxed) & ~WAITERS);
+}
+
 static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uintptr_t self)
 {
     if (held_by(mutex, self))
         return -EDEADLK;
+    oai_waits_for("oa_mutex_lock", mutex, holder, false);
     for (int beaten = 0;; beaten++) {
         oai_wait_t wait;
         int err = oai_wait_begin(&wait, breakable);
@@ -166,6 +174,7 @@ int oa_mutex_lock(oa_mutex_t *mutex)
 {
     if (!mutex)
         return -EINVAL;
+    oai_point(__func__, mutex);
     uintptr_t self = oai_wait_self();
     if (OAI_LIKELY(try_take(state_of(mutex), self)))
         return 0;
@@ -176,6 +185,7 @@ int oa_mutex_lock_until(oa_mutex_t *mutex, int64_t deadline)
 {
     if (!mutex)
         return -EINVAL;
+    oai_point(__func__, mutex);
     if (oai_wait_cancelled())
         return -ECANCELED;
     uintptr_t self = oai_wait_self();
@@ -239,7 +249,11 @@ static inline int unlock(mutex_state_t *state, uint64_t self)
 
 int oa_mutex_unlock(oa_mutex_t *mutex)
 {
-    return mutex ? unlock(state_of(mutex), oai_wait_self()) : -EINVAL;
+    if (!mutex)
+        return -EINVAL;
+    int err = unlock(state_of(mutex), oai_wait_self());
+    oai_point(__func__, mutex);
+    return err;
 }
 
 // The holder's name is oai_wait_self() of the task that is to hold it.
@@ -263,7 +277,7 @@ static void leave(void *object, struct oai_task *task)
     unlock(object, (uintptr_t)task);
 }
 
-const oai_gate_t oai_mutex_gate = {NULL, enter, gate_withdraw, leave};
+const oai_gate_t oai_mutex_gate = {"mutex", NULL, enter, gate_withdraw, leave};
 
 int oa_mutex_destroy(oa_mutex_t *mutex)
 {

@@ -35,6 +35,11 @@ static void call(once_state_t *once, oa_fn *fn, void *arg)
     oai_wait_ready_all(&claimed);
 }
 
+static uintptr_t runner(const void *once)
+{
+    return ((const once_state_t *)once)->runner;
+}
+
 // It was RUNNING a moment ago.
 static int wait_for_end(once_state_t *once)
 {
@@ -47,7 +52,16 @@ static int wait_for_end(once_state_t *once)
     if (waits)
         oai_wait_link(&once->waiters, &wait);
     oai_word_unlock(&once->word, word, &once->waiters);
-    return waits ? oai_wait_park(&wait, OA_FOREVER) : 0;
+    if (!waits)
+        return 0;
+    oai_waits_for("oa_once", once, runner, false);
+    err = oai_wait_park(&wait, OA_FOREVER);
+    if (err) { // -EDEADLK: nothing else breaks it
+        word = oai_word_lock(&once->word);
+        oai_wait_unlink(&once->waiters, &wait);
+        oai_word_unlock(&once->word, word, &once->waiters);
+    }
+    return err;
 }
 
 static int call_or_wait(once_state_t *once, oa_fn *fn, void *arg)
@@ -73,6 +87,7 @@ int oa_once(oa_once_t *given, oa_fn *fn, void *arg)
     if (!given || !fn)
         return -EINVAL;
     once_state_t *once = (once_state_t *)(void *)given;
+    oai_point(__func__, given);
     // Acquire: pairs with the release of who has called the function.
     if (OAI_LIKELY(atomic_load_explicit(&once->word, memory_order_acquire) == DONE))
         return 0;

@@ -190,10 +190,18 @@ static int enter_slow(rwlock_state_t *lock, uintptr_t writer, bool breakable, in
     }
 }
 
-static int enter(oa_rwlock_t *given, bool writes, bool breakable, int64_t deadline)
+static uintptr_t holder(const void *lock)
+{
+    const rwlock_state_t *state = lock;
+    return atomic_load_explicit(&state->writer, memory_order_relaxed);
+}
+
+static inline int enter(oa_rwlock_t *given, bool writes, bool breakable, int64_t deadline,
+                        const char *call)
 {
     if (!given)
         return -EINVAL;
+    oai_point(call, given);
     if (breakable && oai_wait_cancelled())
         return -ECANCELED;
     rwlock_state_t *lock = state_of(given);
@@ -201,6 +209,7 @@ static int enter(oa_rwlock_t *given, bool writes, bool breakable, int64_t deadli
     if (!try_enter(lock, writes)) {
         if (is_writer(lock, self))
             return -EDEADLK;
+        oai_waits_for(call, given, holder, false);
         int err = enter_slow(lock, writes ? self : 0, breakable, deadline);
         if (err)
             return err;
@@ -212,28 +221,29 @@ static int enter(oa_rwlock_t *given, bool writes, bool breakable, int64_t deadli
 
 int oa_rwlock_rdlock(oa_rwlock_t *lock)
 {
-    return enter(lock, false, false, OA_FOREVER);
+    return enter(lock, false, false, OA_FOREVER, __func__);
 }
 
 int oa_rwlock_wrlock(oa_rwlock_t *lock)
 {
-    return enter(lock, true, false, OA_FOREVER);
+    return enter(lock, true, false, OA_FOREVER, __func__);
 }
 
 int oa_rwlock_rdlock_until(oa_rwlock_t *lock, int64_t deadline)
 {
-    return enter(lock, false, true, deadline);
+    return enter(lock, false, true, deadline, __func__);
 }
 
 int oa_rwlock_wrlock_until(oa_rwlock_t *lock, int64_t deadline)
 {
-    return enter(lock, true, true, deadline);
+    return enter(lock, true, true, deadline, __func__);
 }
 
 int oa_rwlock_tryrdlock(oa_rwlock_t *lock)
 {
     if (!lock)
         return -EINVAL;
+    oai_point(__func__, lock);
     return try_enter(state_of(lock), false) ? 0 : -EBUSY;
 }
 
@@ -241,6 +251,7 @@ int oa_rwlock_trywrlock(oa_rwlock_t *lock)
 {
     if (!lock)
         return -EINVAL;
+    oai_point(__func__, lock);
     if (!try_enter(state_of(lock), true))
         return -EBUSY;
     set_writer(state_of(lock), oai_wait_self());
@@ -297,10 +308,13 @@ int oa_rwlock_unlock(oa_rwlock_t *given)
     if (!given)
         return -EINVAL;
     rwlock_state_t *lock = state_of(given);
-    if (!is_writer(lock, oai_wait_self()))
-        return leave_reader(lock);
-    leave_writer(lock);
-    return 0;
+    int err = 0;
+    if (is_writer(lock, oai_wait_self()))
+        leave_writer(lock);
+    else
+        err = leave_reader(lock);
+    oai_point(__func__, given);
+    return err;
 }
 
 int oa_rwlock_destroy(oa_rwlock_t *given)

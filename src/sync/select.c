@@ -224,12 +224,15 @@ static inline int select_until(oa_case_t cases[], size_t count, int64_t deadline
     return err ? err : happened;
 }
 
-int oa_select(oa_case_t cases[], size_t n)
-{
-    return select_until(cases, n, OA_FOREVER);
-}
-
 int oa_select_until(oa_case_t cases[], size_t n, int64_t deadline)
 {
-    return select_until(cases, n, deadline);
+    oai_point("oa_select", cases);
+    int happened = select_until(cases, n, deadline);
+    oai_point("oa_select", cases);
+    return happened;
+}
+
+int oa_select(oa_case_t cases[], size_t n)
+{
+    return oa_select_until(cases, n, OA_FOREVER);
 }

@@ -53,6 +53,7 @@ int oa_sem_tryacquire(oa_sem_t *sem)
 {
     if (!sem)
         return -EINVAL;
+    oai_point(__func__, sem);
     return try_take(state_of(sem)) ? 0 : -EAGAIN;
 }
 
@@ -102,6 +103,7 @@ int oa_sem_acquire_until(oa_sem_t *sem, int64_t deadline)
 {
     if (!sem)
         return -EINVAL;
+    oai_point(__func__, sem);
     if (oai_wait_cancelled())
         return -ECANCELED;
     return try_take(state_of(sem)) ? 0 : acquire_slow(state_of(sem), deadline);
@@ -126,11 +128,8 @@ static int release_slow(sem_state_t *sem)
     return full ? -EOVERFLOW : 0;
 }
 
-int oa_sem_release(oa_sem_t *sem)
+static inline int release(sem_state_t *state)
 {
-    if (!sem)
-        return -EINVAL;
-    sem_state_t *state = state_of(sem);
     uint64_t seen = atomic_load_explicit(&state->word, memory_order_relaxed);
     while (!(seen & (OAI_WORD_LOCKED | OAI_WORD_WAITERS)) && seen < INT32_MAX)
         // Release: pairs with the acquire of whoever takes the permit.
@@ -138,6 +137,15 @@ int oa_sem_release(oa_sem_t *sem)
                                                   memory_order_release, memory_order_relaxed))
             return 0;
     return release_slow(state);
+}
+
+int oa_sem_release(oa_sem_t *sem)
+{
+    if (!sem)
+        return -EINVAL;
+    int err = release(state_of(sem));
+    oai_point(__func__, sem);
+    return err;
 }
 
 static int enter(void *object, oai_wait_t *wait)
@@ -148,10 +156,10 @@ static int enter(void *object, oai_wait_t *wait)
 static void leave(void *object, struct oai_task *task)
 {
     (void)task;
-    oa_sem_release(object);
+    release(object);
 }
 
-const oai_gate_t oai_sem_gate = {NULL, enter, withdraw, leave};
+const oai_gate_t oai_sem_gate = {"semaphore", NULL, enter, withdraw, leave};
 
 int oa_sem_destroy(oa_sem_t *sem)
 {

@@ -43,7 +43,8 @@ AT(oa_config_t, log_arg, 48);
 AT(oa_config_t, name, 56);
 AT(oa_config_t, max_blocking, 64);
 AT(oa_config_t, oa_reserved, 68);
-SAME(oa_config_t, 72);
+AT(oa_config_t, simulate, 72);
+SAME(oa_config_t, 80);
 
 AT(oa_spec_t, size, 0);
 AT(oa_spec_t, where, 8);

@@ -216,7 +216,7 @@ static void shuts_down(void *unused)
     atomic_store_explicit(&stub_coord.state, OAI_CANCELLING, memory_order_seq_cst);
     oai_lock(&stub_coord.tasks.lock);
     oai_unlock(&stub_coord.tasks.lock);
-    oai_task_cancel_any(stub_slot(STUB_TASKS - 1));
+    oai_task_cancel_any(stub_slot(STUB_TASKS - 1), NULL);
 }
 
 static void shutdown(void)

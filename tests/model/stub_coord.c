@@ -340,3 +340,9 @@ void stub_reset(void)
     model_name(stub_slot(2), "task 2");
     model_name(stub_slot(3), "task 3");
 }
+
+oai_sim_t *oai_sim_create(uint64_t seed)
+{
+    (void)seed;
+    return NULL; // no model asks for a simulation
+}

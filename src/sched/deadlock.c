@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// deadlock.c - all tasks of a simulation wait for each other: who for what, and how that ends.
+//
+// Owns:    nothing. Callers: the only worker, between two tasks; no other thread is there.
+// Design:  where a task waits its note tells; who holds what it waits for, the primitive. A wait
+//          that is broken returns -EDEADLK, and its task is cancelled. Waits that guard the
+//          caller's memory (a join, a group's) end by themselves when the tasks end that they wait
+//          for; they are broken only where that alone is the deadlock. What is held at a gate, or
+//          has not begun, is dropped by the cancel of all.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "sched/internal.h"
+#include "sched/note.h"
+#include "sched/sched.h"
+#include "sched/wait_hot.h"
+
+enum { MOST_LINES = 64 }; // of tasks that wait
+
+static uint64_t word_of(oai_task_t *task)
+{
+    return atomic_load_explicit(&task->word, memory_order_acquire); // of this thread's own writes
+}
+
+// Whether the slot is that of a task that has parked, or is held at a gate.
+static bool waits(oai_task_t *task)
+{
+    const uint64_t bits = OAI_WORD_SAVED | OAI_WORD_CLAIMED | OAI_WORD_READY;
+    return (word_of(task) & bits) == OAI_WORD_SAVED;
+}
+
+static bool is_held(oai_task_t *task)
+{
+    return (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_HELD) != 0;
+}
+
+// ---- Told ---------------------------------------------------------------------------------------
+
+// The task that holds what this one waits for. NULL: none, or nobody knows.
+static oai_task_t *holder_of(oai_task_t *task)
+{
+    const oai_note_t *note = is_held(task) ? NULL : oai_note_of(task);
+    uintptr_t holder = note && note->holder ? note->holder(note->object) : 0;
+    return holder % OAI_CACHELINE == 0 ? (oai_task_t *)holder : NULL; // else it is a plain thread
+}
+
+static void tell_task(oai_task_t *task)
+{
+    char text[OAI_TASK_TEXT];
+    oa_coord_t *coord = oai_task_coord(task);
+    oai_task_text(task, text);
+    if (is_held(task)) {
+        oai_log(coord, OA_LOG_ERROR, "  %s is held at its %s", text, oai_gates_at(task));
+        return;
+    }
+    const oai_note_t *note = oai_note_of(task);
+    const char *call = note && note->call ? note->call : "a call";
+    oai_task_t *holder = holder_of(task);
+    if (!holder)
+        oai_log(coord, OA_LOG_ERROR, "  %s waits in %s", text, call);
+    else if (waits(holder))
+        oai_log(coord, OA_LOG_ERROR, "  %s waits in %s for task %" PRIu64, text, call,
+                oai_sim_number(holder));
+    else
+        oai_log(coord, OA_LOG_ERROR, "  %s waits in %s for a task that has ended", text, call);
+}
+
+static void count_one(oai_task_t *task, void *count)
+{
+    if (waits(task))
+        ++*(size_t *)count;
+}
+
+static void tell_one(oai_task_t *task, void *lines)
+{
+    if (waits(task) && (*(size_t *)lines)++ < MOST_LINES)
+        tell_task(task);
+}
+
+// The next of a chain of tasks of which each waits for the next; NULL: it ends here.
+static oai_task_t *next_of(oai_task_t *task)
+{
+    oai_task_t *next = task ? holder_of(task) : NULL;
+    return next && waits(next) ? next : NULL;
+}
+
+// A task in a circle, if one can be reached from here (R. W. Floyd's two pointers).
+static oai_task_t *circle_from(oai_task_t *task)
+{
+    oai_task_t *slow = task, *fast = task;
+    do {
+        slow = next_of(slow);
+        fast = next_of(next_of(fast));
+    } while (fast && slow != fast);
+    return fast;
+}
+
+static void find_circle(oai_task_t *task, void *found)
+{
+    oai_task_t **circle = found;
+    if (!*circle && waits(task))
+        *circle = circle_from(task);
+}
+
+static void tell_circle(oa_coord_t *coord, oai_task_t *first)
+{
+    char line[200];
+    int length = snprintf(line, sizeof line, "  a circle: task %" PRIu64, oai_sim_number(first));
+    oai_task_t *task = first;
+    do {
+        task = next_of(task);
+        length += snprintf(line + length, sizeof line - (size_t)length, " waits for task %" PRIu64,
+                           oai_sim_number(task));
+    } while (task != first && length < (int)sizeof line - 48);
+    oai_log(coord, OA_LOG_ERROR, "%s%s", line, task == first ? "" : " ...");
+}
+
+static void tell(oa_coord_t *coord)
+{
+    size_t count = 0, lines = 0;
+    oai_task_t *circle = NULL;
+    oai_coord_for_each(coord, count_one, &count);
+    oai_log(coord, OA_LOG_ERROR, "simulation: seed %" PRIu64 ": deadlock: %zu tasks wait for ever",
+            oai_sim_seed(coord->sim), count);
+    oai_coord_for_each(coord, tell_one, &lines);
+    if (lines > MOST_LINES)
+        oai_log(coord, OA_LOG_ERROR, "  and %zu more", lines - MOST_LINES);
+    oai_coord_for_each(coord, find_circle, &circle);
+    if (circle)
+        tell_circle(coord, circle);
+}
+
+// ---- Broken -------------------------------------------------------------------------------------
+
+typedef struct breaking {
+    bool guards; // which waits are broken
+    bool any;
+} breaking_t;
+
+static void break_one(oai_task_t *task, void *arg)
+{
+    breaking_t *breaking = arg;
+    if (!waits(task) || is_held(task))
+        return;
+    const oai_note_t *note = oai_note_of(task);
+    if ((note && note->guards) != breaking->guards)
+        return;
+    if (oai_wait_break(task, word_of(task) & ~(uint64_t)OAI_WORD_SAVED, -EDEADLK))
+        breaking->any = true;
+}
+
+// A joiner whose wait is broken may not be woken by the end of the task before it has taken that
+// wait back: oa_join's, which nothing else breaks, is not looked at then.
+static void guard_joiner(oai_task_t *task, void *arg)
+{
+    (void)arg;
+    if (task->joiner)
+        task->joiner->breakable = true;
+}
+
+static bool break_waits(oa_coord_t *coord, bool guards)
+{
+    breaking_t breaking = {.guards = guards};
+    if (guards)
+        oai_coord_for_each(coord, guard_joiner, NULL);
+    oai_coord_for_each(coord, break_one, &breaking);
+    return breaking.any;
+}
+
+void oai_deadlock(oa_coord_t *coord, bool first)
+{
+    if (first)
+        tell(coord);
+    if (!break_waits(coord, false))
+        break_waits(coord, true);
+    if (first)
+        oa_shutdown(coord, OA_CANCEL); // -EALREADY: it was cancelled before
+}
