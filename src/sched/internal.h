@@ -137,6 +137,13 @@ typedef struct oai_chain_spec {
     size_t count;
 } oai_chain_spec_t;
 
+// Copies what few tasks need into a task that is being made, and makes the record of its gates.
+// Sets the flags that tell of it. False: no memory.
+bool oai_extra_make(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags);
+
+// Where the extra of a task of these flags stands: alone, or behind its gates.
+oai_extra_t *oai_extra_of(const oai_task_t *task, uint32_t flags);
+
 // Calls each function of the calling task's chain.
 void oai_chain_run(void *arg);
 

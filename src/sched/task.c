@@ -109,103 +109,11 @@ static uint32_t next_ticket(uint32_t ticket)
 
 // ---- Made and freed -----------------------------------------------------------------------------
 
-// The chain whose spec this is; NULL: it is that of a task with one function.
-static const oai_chain_spec_t *chain_of(const oa_spec_t *spec)
-{
-    return spec->fn == oai_chain_run ? oai_container(spec, const oai_chain_spec_t, spec) : NULL;
-}
-
-// Copies the functions of a chain, and a NULL behind them.
-static oa_fn **copy_chain(const oai_chain_spec_t *chain, void *to)
-{
-    oa_fn **fns = to;
-    memcpy(fns, chain->fns, chain->count * sizeof *fns);
-    fns[chain->count] = NULL;
-    return fns;
-}
-
-// Where an extra begins that stands behind so many bytes.
-#define EXTRA_BEHIND(bytes) (((bytes) + _Alignof(oai_extra_t) - 1) & ~(_Alignof(oai_extra_t) - 1))
-
-// The bytes of a copied argument, so that the functions of a chain can stand behind it.
-static size_t copy_size(const oa_spec_t *spec)
-{
-    return (spec->copy + sizeof(oa_fn *) - 1) / sizeof(oa_fn *) * sizeof(oa_fn *);
-}
-
-static void fill_extra(oai_task_t *task, oai_extra_t *extra, const oa_spec_t *spec)
-{
-    extra->drop = spec->drop;
-    memset(extra->name, 0, sizeof extra->name);
-    if (spec->name)
-        strncpy(extra->name, spec->name, sizeof extra->name - 1);
-    if (spec->copy) {
-        memcpy(extra->copy, spec->arg, spec->copy);
-        task->arg = extra->copy;
-    }
-    const oai_chain_spec_t *chain = chain_of(spec);
-    if (chain)
-        extra->chain = copy_chain(chain, extra->copy + copy_size(spec));
-}
-
-// Where the extra of a task stands: alone, or behind its gates.
-static oai_extra_t *extra_of(const oai_task_t *task, uint32_t flags)
-{
-    if (OAI_LIKELY(!(flags & OAI_TASK_GATED)))
-        return task->extra;
-    size_t gates = oai_gates_size_of(task->gates);
-    return (oai_extra_t *)(void *)((char *)task->gates + EXTRA_BEHIND(gates));
-}
-
-void oai_chain_run(void *arg)
-{
-    const oai_task_t *task = oai_current();
-    // Relaxed: constant bits.
-    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    for (oa_fn **fn = extra_of(task, flags)->chain; *fn; fn++)
-        (*fn)(arg);
-}
-
-// Copies what few tasks need, and makes the record of its gates. False: no memory.
-static bool make_extra(oai_task_t *task, const oa_spec_t *spec, uint32_t *flags)
-{
-    size_t gates = oai_gates_any(spec) ? oai_gates_size(spec) : 0;
-    const oai_chain_spec_t *chain = chain_of(spec);
-    bool extra = spec->copy || spec->drop || spec->name;
-    if (spec->copy && spec->copy <= sizeof task->bytes && !spec->drop && !spec->name && !gates) {
-        memcpy(task->bytes, spec->arg, spec->copy);
-        task->arg = task->bytes;
-        *flags |= OAI_TASK_INLINE;
-        return true;
-    }
-    if (!extra && !gates)
-        return true;
-    if (spec->copy > SIZE_MAX / 2)
-        return false;
-    size_t size = gates;
-    if (extra)
-        size = EXTRA_BEHIND(gates) + sizeof(oai_extra_t) + copy_size(spec);
-    if (chain)
-        size += (chain->count + 1) * sizeof(oa_fn *);
-    task->extra = oai_os.alloc(size);
-    if (!task->extra)
-        return false;
-    if (gates) {
-        *flags |= OAI_TASK_GATED | OAI_TASK_HELD;
-        oai_gates_init(task, spec);
-    }
-    if (extra) {
-        *flags |= OAI_TASK_EXTRA;
-        fill_extra(task, extra_of(task, *flags), spec);
-    }
-    return true;
-}
-
 // What the options of a spec make of a task. False: no memory.
 static __attribute__((noinline)) bool make_options(oai_task_t *task, const oa_spec_t *spec,
                                                    uint32_t *flags)
 {
-    if (!make_extra(task, spec, flags))
+    if (!oai_extra_make(task, spec, flags))
         return false;
     if (spec->group)
         *flags |= OAI_TASK_GROUPED;
@@ -488,8 +396,8 @@ void oai_task_discard(oai_task_t *task, oai_worker_t *worker)
         oai_coord_enter(coord);
     if (flags & OAI_TASK_GATED) // before the drop: the user's code holds nothing of the task's
         oai_gates_leave(task);
-    if ((flags & OAI_TASK_EXTRA) && extra_of(task, flags)->drop)
-        extra_of(task, flags)->drop(task->arg);
+    if ((flags & OAI_TASK_EXTRA) && oai_extra_of(task, flags)->drop)
+        oai_extra_of(task, flags)->drop(task->arg);
     oai_task_end(task, own_worker(task)); // asked again: users' code has run
     if (!worker)
         oai_coord_leave(coord);
@@ -793,7 +701,7 @@ uint64_t oa_task_id(oa_task_t *handle)
 const char *oai_task_name(const oai_task_t *task)
 {
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
-    return flags & OAI_TASK_EXTRA ? extra_of(task, flags)->name : "";
+    return flags & OAI_TASK_EXTRA ? oai_extra_of(task, flags)->name : "";
 }
 
 const char *oa_task_name(oa_task_t *handle)

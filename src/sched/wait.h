@@ -214,7 +214,7 @@ static inline void oai_point(const char *call, const void *object)
 }
 
 // The calling task is about to wait in this call, for this object: who holds that, as
-// oai_wait_self() has it (0: nobody), or NULL; and whether others use the caller's memory meanwhile.
+// oai_wait_self() has it (0: nobody), or NULL; and whether others use the caller's memory.
 static inline void oai_waits_for(const char *call, const void *object,
                                  uintptr_t (*holder)(const void *object), bool guards)
 {

@@ -35,7 +35,7 @@ static int simulate(uint64_t seed, oa_fn *fn, void *arg, struct log *log)
                   .log_level = OA_LOG_DEBUG);
 }
 
-// ---- The same seed is the same run ----------------------------------------------------------------
+// ---- The same seed is the same run --------------------------------------------------------------
 
 struct work {
     oa_mutex_t mutex;
@@ -97,7 +97,7 @@ static void same_seed_same_run(void)
     CHECK(orders > 40); // other seeds are other runs
 }
 
-// ---- Time -------------------------------------------------------------------------------------------
+// ---- Time ---------------------------------------------------------------------------------------
 
 static void sleeps(void *arg)
 {
@@ -133,7 +133,7 @@ static void time_jumps(void)
     CHECK(strcmp(log.errors, "") == 0);
 }
 
-// ---- Blocking and pinned tasks are as others ----------------------------------------------------------
+// ---- Blocking and pinned tasks are as others ----------------------------------------------------
 
 static void sees_one_thread(void *arg)
 {
@@ -165,7 +165,7 @@ static void one_thread(void)
     }
 }
 
-// ---- errno ------------------------------------------------------------------------------------------
+// ---- errno --------------------------------------------------------------------------------------
 
 static void spoils_errno(void *arg)
 {
@@ -198,7 +198,7 @@ static void errno_is_kept(void)
         CHECK_EQ(simulate(seed, errno_in_two, NULL, &log), 0);
 }
 
-// ---- Planted errors ---------------------------------------------------------------------------------
+// ---- Planted errors -----------------------------------------------------------------------------
 
 static oa_mutex_t a, b;
 static oa_cond_t changed;
@@ -322,7 +322,7 @@ static void planted(void)
     CHECK(strstr(log.errors, "a circle: task ") != NULL);
 }
 
-// ---- Deadlocks --------------------------------------------------------------------------------------
+// ---- Deadlocks ----------------------------------------------------------------------------------
 
 struct circle {
     int count, broken;
@@ -441,7 +441,7 @@ static void in_a_thread_of_its_own(void)
     CHECK_EQ(oa_chan_free(stuck.ch), 0);
 }
 
-// ---- Outside ----------------------------------------------------------------------------------------
+// ---- Outside ------------------------------------------------------------------------------------
 
 static void waits_for_a_thread(void *arg)
 {
@@ -470,7 +470,7 @@ static void outside_is_told(void)
     CHECK(strcmp(log.errors, "") == 0);
 }
 
-// ---- The environment --------------------------------------------------------------------------------
+// ---- The environment ----------------------------------------------------------------------------
 
 static void count_one(void *arg)
 {
