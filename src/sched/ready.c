@@ -9,9 +9,9 @@
 static __attribute__((noinline)) int ready_outside(oai_task_t *task, oa_coord_t *coord)
 {
     // The task keeps the coordinator alive until it is put; after that it may be over.
-    oai_coord_enter(coord);
     if (oai_sim_of(coord))
         oai_sim_outside(coord);
+    oai_coord_enter(coord);
     oai_inject_put(&coord->inject, task);
     oai_idle_published_outside(&coord->idle);
     oai_coord_leave(coord);
