@@ -247,13 +247,19 @@ static inline int unlock(mutex_state_t *state, uint64_t self)
     return unlock_contended(state, self, seen);
 }
 
+// Apart, as unlock_contended() is.
+static __attribute__((noinline)) int unlock_simulated(oa_mutex_t *mutex)
+{
+    int err = unlock(state_of(mutex), oai_wait_self());
+    oai_point("oa_mutex_unlock", mutex);
+    return err;
+}
+
 int oa_mutex_unlock(oa_mutex_t *mutex)
 {
     if (!mutex)
         return -EINVAL;
-    int err = unlock(state_of(mutex), oai_wait_self());
-    oai_point(__func__, mutex);
-    return err;
+    return oai_simulating() ? unlock_simulated(mutex) : unlock(state_of(mutex), oai_wait_self());
 }
 
 // The holder's name is oai_wait_self() of the task that is to hold it.
