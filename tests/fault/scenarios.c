@@ -406,7 +406,12 @@ static int start_and_wait(oa_fn *fn)
     return err;
 }
 
-static int (*const ways[])(oa_fn *) = {run_one, run_two, start_and_wait};
+static int simulate(oa_fn *fn)
+{
+    return oa_run(fn, .simulate = 7, .log_level = OA_LOG_OFF);
+}
+
+static int (*const ways[])(oa_fn *) = {run_one, run_two, start_and_wait, simulate};
 static oa_fn *const scenarios[] = {storm,    overflow, park_many, delays, copies,
                                    channels, selects,  stacks,    groups, owners,
                                    chains,   gates,    nested,    hosted, hosted_chains};
