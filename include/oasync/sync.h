@@ -115,7 +115,8 @@ void oa_rwlock_init(oa_rwlock_t *lock);
 
 // Locks for reading, waiting until nobody writes and nobody waits who came before. So a reader that
 // locks once more may wait behind a writer that waits for it. A writer that leaves lets all readers
-// in that wait, and the last of them the next writer. A cancel does not interrupt it.
+// go that wait, and the last reader the next writer; newcomers may be quicker than who was let go,
+// four times in a row at most. A cancel does not interrupt it.
 // Any thread; waits.
 // Returns 0, or
 //  -EINVAL   lock is NULL;

@@ -3,10 +3,11 @@
 //
 // Readers are a count in one word with a lock bit (word.h), the writer is a bit of it. Free or
 // among readers, taking and releasing it are one compare-exchange each. While anybody waits no new
-// reader comes in, so that writers do not starve; a writer that leaves lets all readers in that
+// reader comes in, so that writers do not starve; a writer that leaves lets all readers go that
 // wait, also those behind other writers, so that readers do not either. The last reader lets the
-// first writer go. As with the mutex, that one tries again, and after BARGES newcomers in a row it
-// is handed the lock.
+// first writer go. As with the mutex, who was let go tries again, and is handed the lock after
+// BARGES newcomers in a row. (Readers that were handed it at once, by a count, kept all others out
+// until each had had its turn to run: then every lock was a wait.)
 //
 // Last touch: who lets others in publishes the word and unlocks it in one store.
 #include <errno.h>
@@ -81,8 +82,8 @@ static bool try_enter(rwlock_state_t *lock, bool writes)
     }
 }
 
-// Under the word's lock: a writer that waits and was claimed is let go. Returns the new word.
-static uint64_t let_writer_go(rwlock_state_t *lock, uint64_t word, oai_wait_t *wait)
+// Under the word's lock: one that waits and was claimed is let go. Returns the new word.
+static uint64_t let_go(rwlock_state_t *lock, uint64_t word, oai_wait_t *wait)
 {
     if (wait->result < BARGES) {
         wait->result = TRY_AGAIN;
@@ -90,12 +91,12 @@ static uint64_t let_writer_go(rwlock_state_t *lock, uint64_t word, oai_wait_t *w
         return word;
     }
     wait->result = LET_IN;
-    return word | WRITER;
+    return wait->data ? word | WRITER : word + 1;
 }
 
-// Under the word's lock: those who wait come in, in their order, up to the first that may not, or
-// until a writer was let go; `only_readers`: writers are passed. Returns the new word. `claimed`
-// are to be made ready when it is unlocked.
+// Under the word's lock: those who wait are let go, in their order, up to the first that may not
+// come in, or until a writer was; `only_readers`: writers are passed. Returns the new word.
+// `claimed` are to be made ready when it is unlocked.
 static uint64_t let_in_order(rwlock_state_t *lock, uint64_t word, bool only_readers,
                              oai_list_t *claimed)
 {
@@ -115,10 +116,9 @@ static uint64_t let_in_order(rwlock_state_t *lock, uint64_t word, bool only_read
             continue;
         }
         oai_list_append(claimed, link);
+        word = let_go(lock, word, wait);
         if (writes)
-            return let_writer_go(lock, word, wait);
-        wait->result = LET_IN;
-        word++;
+            break;
     }
     return word;
 }

@@ -257,6 +257,18 @@ static void beaten(void *unused)
     model_assert(oa_rwlock_unlock(lock) == 0);
 }
 
+// The same for a reader.
+static void beaten_reader(void *unused)
+{
+    (void)unused;
+    model_assert(oa_rwlock_rdlock(lock) == 0);
+    model_assert(stub_resumed() <= BARGES + 1);
+    if (stub_resumed() == BARGES + 1)
+        model_seen(HANDED_OVER);
+    read_or_write(false);
+    model_assert(oa_rwlock_unlock(lock) == 0);
+}
+
 static void newcomer(void)
 {
     static struct user newcomer = {BARGES + 3, 0, true};
@@ -265,7 +277,15 @@ static void newcomer(void)
     stub_task("beaten", beaten, NULL);
 }
 
-// Readers that are let in keep the beaten one out, too.
+static void newcomer_beats_reader(void)
+{
+    static struct user newcomer = {BARGES + 3, 0, true};
+    reset();
+    stub_task("newcomer", use, &newcomer);
+    stub_task("beaten", beaten_reader, NULL);
+}
+
+// A reader keeps the beaten one out, too.
 static void newcomer_and_reader(void)
 {
     static struct user newcomer = {BARGES + 3, 0, true};
@@ -278,6 +298,8 @@ static void newcomer_and_reader(void)
 MODEL(newcomer_and_reader, newcomer_and_reader, free_again, .bound = 1, .stale = -1, .weak = -1,
       .must_see = 1 << HANDED_OVER);
 MODEL(newcomer, newcomer, free_again, .bound = 2, .stale = -1, .must_see = 1 << HANDED_OVER);
+MODEL(newcomer_beats_reader, newcomer_beats_reader, free_again, .bound = 2, .stale = -1,
+      .must_see = 1 << HANDED_OVER);
 
 // ---- The last touch -----------------------------------------------------------------------------
 
