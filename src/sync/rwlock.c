@@ -6,7 +6,7 @@
 // reader comes in, so that writers do not starve; a writer that leaves lets all readers go that
 // wait, also those behind other writers, so that readers do not either. The last reader lets the
 // first writer go. As with the mutex, who was let go tries again, and is handed the lock after
-// BARGES newcomers in a row. (Readers that were handed it at once, by a count, kept all others out
+// so many newcomers in a row. (Readers that were handed it at once, by a count, kept all others out
 // until each had had its turn to run: then every lock was a wait.)
 //
 // Last touch: who lets others in publishes the word and unlocks it in one store.
@@ -17,7 +17,10 @@
 #include "sched/wait.h"
 #include "sync/word.h"
 
-enum { BARGES = 4 }; // the reason is mutex.c's
+// Newcomers in a row that may overtake who was let go: the reason is mutex.c's.
+#ifndef OAI_RWLOCK_BARGES
+#define OAI_RWLOCK_BARGES 4
+#endif
 enum { TRY_AGAIN = 0, LET_IN = 1 };
 
 #define WRITER (UINT64_C(1) << 35) // somebody holds it for writing
@@ -85,7 +88,7 @@ static bool try_enter(rwlock_state_t *lock, bool writes)
 // Under the word's lock: one that waits and was claimed is let go. Returns the new word.
 static uint64_t let_go(rwlock_state_t *lock, uint64_t word, oai_wait_t *wait)
 {
-    if (wait->result < BARGES) {
+    if (wait->result < OAI_RWLOCK_BARGES) {
         wait->result = TRY_AGAIN;
         lock->waiters.coming++;
         return word;

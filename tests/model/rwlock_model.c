@@ -242,7 +242,11 @@ MODEL(cancelled_reader, cancelled_reader, free_again, .bound = 2, .stale = 1,
 
 // ---- Handing over -------------------------------------------------------------------------------
 
+#ifdef OAI_RWLOCK_BARGES
+enum { BARGES = OAI_RWLOCK_BARGES };
+#else
 enum { BARGES = 4 }; // as in rwlock.c
+#endif
 
 // Is beaten by the newcomer so often and then handed the lock, and is the writer then.
 static void beaten(void *unused)
