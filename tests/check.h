@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// check.h - what a test needs beside CTest: a check that names its line, a seed that is printed, a
-// size that scales.
+// check.h - what a test needs beside CTest: a check that names its line, a seed that is printed and
+// random numbers from it, a size that scales.
 //
 // A test is a program: it ends with status 0 if all is well, 1 at the first check that fails, 77 if
 // it cannot be run here.
@@ -76,6 +76,20 @@ static inline uint64_t test_seed(void)
     printf("OA_TEST_SEED=%llu\n", (unsigned long long)seed);
     fflush(stdout);
     return seed;
+}
+
+// A number from a state that any owner may begin with (splitmix64).
+static inline uint64_t next_random(uint64_t *state)
+{
+    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+static inline uint64_t random_below(uint64_t *state, uint64_t bound)
+{
+    return next_random(state) % bound;
 }
 
 // n, scaled to what this build can do in the time (OA_TEST_SCALE percent), and at least 1.

@@ -430,13 +430,6 @@ static void once(size_t way, size_t scenario)
 }
 
 static uint64_t random_state;
-
-static uint64_t next_random(void)
-{
-    random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
-    return random_state >> 33;
-}
-
 static bool all; // no call is skipped
 
 // Whether the k-th call was met.
@@ -458,7 +451,7 @@ static void count_up(size_t way, size_t scenario)
 {
     uint64_t met = 0;
     for (uint64_t k = 1; fail_at(k, way, scenario); met++)
-        k += all || k < 24 ? 1 : 1 + next_random() % (k / 3);
+        k += all || k < 24 ? 1 : 1 + random_below(&random_state, k / 3);
     CHECK(met > 0);
     once(way, scenario);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// support.h - what the stress tests share: random numbers, plain threads, and what the system says
-// of this process.
+// support.h - what the stress tests share: plain threads, and what the system says of this process.
 #pragma once
 
 #include <dirent.h>
@@ -16,20 +15,6 @@
 static inline bool plain_build(void)
 {
     return test_under("native") || test_under("debug");
-}
-
-// A number from a state that any owner may begin with (splitmix64).
-static inline uint64_t next_random(uint64_t *state)
-{
-    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
-static inline uint64_t random_below(uint64_t *state, uint64_t bound)
-{
-    return next_random(state) % bound;
 }
 
 // Lets a random short while pass, mostly none.
