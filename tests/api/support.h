@@ -34,17 +34,22 @@ static inline void nothing(void *arg)
     (void)arg;
 }
 
-// Runs the case in a plain thread beside a coordinator, and as a task of it, on 1 and 2 workers.
+// Runs the case in a plain thread beside a coordinator, and as a task of it.
+static inline void on_workers(oa_fn *fn, int workers)
+{
+    CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
+    fn(NULL);
+    CHECK_EQ(oa_wait(coord), 0);
+    CHECK_EQ(oa_start(&coord, fn, .max_workers = workers), 0);
+    CHECK_EQ(oa_wait(coord), 0);
+    coord = NULL;
+}
+
+// The same, on 1 and 2 workers.
 static inline void everywhere(oa_fn *fn)
 {
-    for (int workers = 1; workers <= 2; workers++) {
-        CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
-        fn(NULL);
-        CHECK_EQ(oa_wait(coord), 0);
-        CHECK_EQ(oa_start(&coord, fn, .max_workers = workers), 0);
-        CHECK_EQ(oa_wait(coord), 0);
-    }
-    coord = NULL;
+    for (int workers = 1; workers <= 2; workers++)
+        on_workers(fn, workers);
 }
 
 // Runs the case as a task, on 1 and 2 workers. It may set `coord` itself.
