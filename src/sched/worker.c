@@ -263,9 +263,11 @@ static bool trim(oai_worker_t *worker)
 
 // How long to doze; 0: sleep until woken. Who has left work to its owner must look again soon; who
 // has found none looks a few times more, each after a longer while, before it relies on being
-// woken.
+// woken. A simulation's always looks again: a thread for which it waits may end without a word.
 static int64_t next_doze(oai_worker_t *worker, bool saw)
 {
+    if (OAI_UNLIKELY(oai_sim_of(worker->coord) != NULL))
+        return LAST_DOZE;
     int64_t doze = worker->doze ? worker->doze * 2 : FIRST_DOZE;
     if (worker->coord->workers == 1 || (!saw && worker->doze >= LAST_DOZE))
         doze = 0;
