@@ -54,6 +54,7 @@ struct oai_sim {
     uint64_t ranking; // of the present ranks
     uint64_t steps;   // choices made
     uint64_t trace;   // what tells one run from another
+    bool alone; // no other thread was there when nothing was ready last
     bool deadlocked;
     const oai_task_t *yielded;
     size_t count;
@@ -203,6 +204,7 @@ oai_task_t *oai_sim_choose(oa_coord_t *coord)
         sim->ranking = (uint64_t)oai_random(&sim->random) << 32 | oai_random(&sim->random);
     size_t index = sim->ranked ? highest(sim) : any(sim);
     sim->yielded = NULL;
+    sim->alone = false;
     oai_task_t *task = sim->ready[index];
     sim->ready[index] = sim->ready[--sim->count];
     record(coord, task);
@@ -246,10 +248,14 @@ bool oai_sim_idle(oa_coord_t *coord, int64_t next)
             set_clock(coord->sim, next);
         return true;
     }
-    if (!is_alone(coord))
-        return false;
-    bool again = coord->sim->deadlocked;
-    coord->sim->deadlocked = true;
+    // What another thread has done before it ended or slept is seen by the next look around.
+    oai_sim_t *sim = coord->sim;
+    bool was_alone = sim->alone;
+    sim->alone = is_alone(coord);
+    if (!was_alone || !sim->alone)
+        return sim->alone;
+    bool again = sim->deadlocked;
+    sim->deadlocked = true;
     oai_deadlock(coord, !again);
     return true;
 }
