@@ -17,8 +17,9 @@
 // clock.
 //
 // Time. The clock stands while anything is ready; whoever looks at it makes it go on by a little,
-// so that a loop that waits for it ends. When all wait it is set to the next expiry. When nothing
-// will ever expire, and the process has no other thread, that is a deadlock (deadlock.c).
+// so that a loop that waits for it ends. So does whoever yields, and by more the longer nothing but
+// that is done: it may wait for one who sleeps. When all wait it is set to the next expiry. When
+// nothing will ever expire, and the process has no other thread, that is a deadlock (deadlock.c).
 //
 // Blocking and pinned tasks run as all others do: none is made HOSTED (task.c).
 #include "sched/simulate.h"
@@ -36,7 +37,7 @@ enum {
     LONGEST_PERIOD = 5 // log2 of it
 };
 static const int64_t START = INT64_C(1000000000);         // ns: what the clock begins with
-static const int64_t LOOK = 100;                          // ns that a look at it takes
+static const int64_t LOOK = 100;                          // ns that a look at it takes, or a yield
 static const uint64_t IDS = UINT64_C(1) << 32;            // for one simulation
 static const uint64_t MIX = UINT64_C(0x9E3779B97F4A7C15); // 2^64 by the golden ratio
 
@@ -54,9 +55,10 @@ struct oai_sim {
     uint64_t ranking; // of the present ranks
     uint64_t steps;   // choices made
     uint64_t trace;   // what tells one run from another
-    bool alone; // no other thread was there when nothing was ready last
+    bool alone;       // no other thread was there when nothing was ready last
     bool deadlocked;
     const oai_task_t *yielded;
+    int64_t yields; // in a row
     size_t count;
     oai_task_t *ready[WINDOW];
 };
@@ -148,6 +150,7 @@ void oai_sim_add(oai_sim_t *sim, oai_task_t *task)
 void oai_sim_yields(oai_sim_t *sim, const oai_task_t *task)
 {
     sim->yielded = task;
+    set_clock(sim, oai_sim_now(sim) + LOOK * ++sim->yields);
 }
 
 static bool one_in_a_period(oai_sim_t *sim)
@@ -203,6 +206,8 @@ oai_task_t *oai_sim_choose(oa_coord_t *coord)
     if (sim->ranked && one_in_a_period(sim))
         sim->ranking = (uint64_t)oai_random(&sim->random) << 32 | oai_random(&sim->random);
     size_t index = sim->ranked ? highest(sim) : any(sim);
+    if (!sim->yielded)
+        sim->yields = 0;
     sim->yielded = NULL;
     sim->alone = false;
     oai_task_t *task = sim->ready[index];
