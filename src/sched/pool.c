@@ -502,6 +502,16 @@ static __attribute__((noinline)) int block(oa_coord_t *coord, oa_fn *fn, void *a
     return err;
 }
 
+// A simulation has no pool. What the function leaves of floating-point control is not the task's.
+static __attribute__((noinline)) void block_simulated(oa_fn *fn, void *arg)
+{
+    oai_fpctl_t fp;
+    oai_fpctl_read(&fp);
+    fn(arg);
+    oai_fpctl_strip(&fp);
+    oai_fpctl_set(&fp);
+}
+
 int oa_block(oa_fn *fn, void *arg)
 {
     oai_worker_t *worker = oai_self();
@@ -512,7 +522,10 @@ int oa_block(oa_fn *fn, void *arg)
     if (oai_wait_cancelled() && worker)
         return -ECANCELED; // as a wait that need not wait
     oai_point(__func__, NULL);
-    fn(arg);
+    if (worker && worker->current)
+        block_simulated(fn, arg);
+    else
+        fn(arg);
     oai_point(__func__, NULL);
     return 0;
 }
