@@ -101,6 +101,13 @@ static inline int64_t test_scale(int64_t n)
     return scaled > 0 ? scaled : 1;
 }
 
+// Whether every coordinator of this process is a simulation: one worker, its own clock, and nothing
+// that another thread does can be repeated.
+static inline bool simulated(void)
+{
+    return getenv("OASYNC_SIMULATE") != NULL;
+}
+
 // Whether the test runs under "asan", "tsan", "valgrind", "qemu", or in a plain "debug" or "native"
 // build.
 static inline bool test_under(const char *what)

@@ -77,8 +77,10 @@ static void ahead(void *arg)
 
 int main(void)
 {
+    everywhere(ahead);
+    if (simulated())
+        return 0; // in which who looks on is a task
     at_rest(1);
     at_rest(2);
-    everywhere(ahead);
     return 0;
 }

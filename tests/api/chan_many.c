@@ -72,6 +72,14 @@ static void many(size_t capacity)
     CHECK_EQ(oa_chan_free(ch), 0);
 }
 
+static void many_of_all(void *arg)
+{
+    const size_t capacities[] = {0, 1, 7, OA_UNBOUNDED};
+    (void)arg;
+    for (int i = 0; i < 4; i++)
+        many(capacities[i]);
+}
+
 enum { QUEUE = 6 };
 
 static int order[QUEUE];
@@ -129,13 +137,8 @@ static void in_order_run(void *arg)
 
 int main(void)
 {
-    const size_t capacities[] = {0, 1, 7, OA_UNBOUNDED};
-    for (int workers = 1; workers <= 2; workers++) {
-        CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
-        for (int i = 0; i < 4; i++)
-            many(capacities[i]);
-        CHECK_EQ(oa_wait(coord), 0);
-    }
+    beside(many_of_all, 1);
+    beside(many_of_all, 2);
     CHECK_EQ(oa_run(in_order_run, .max_workers = 1), 0);
     return 0;
 }

@@ -86,7 +86,8 @@ int main(void)
     thread_join(&thread);
     everywhere(zero_at_the_start);
     in_tasks(of_a_child);
-    on_two_workers(moves);
+    if (!simulated())
+        on_two_workers(moves);
     outside(NULL);
     return 0;
 }

@@ -148,8 +148,9 @@ static void dropped(void *arg)
 int main(void)
 {
     everywhere(many);
-    CHECK_EQ(oa_run(dropped, NULL, .max_workers = 1), 0);
     everywhere(consumed_with_locals);
     everywhere(consumed);
+    if (!simulated()) // in which it may begin before it is cancelled
+        CHECK_EQ(oa_run(dropped, NULL, .max_workers = 1), 0);
     return 0;
 }

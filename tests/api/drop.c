@@ -196,15 +196,17 @@ int main(void)
     everywhere(cancelled_one_by_one);
     everywhere(cancelled_as_a_group);
     everywhere(races_with_the_beginning);
-    CHECK_EQ(oa_run(cancelled_before_begin, .max_workers = 1), 0);
     everywhere(refused);
     for (int workers = 1; workers <= 2; workers++) {
         CHECK_EQ(oa_run(shut_down, .max_workers = workers), 0);
         expect_one_of_two();
     }
-    CHECK_EQ(oa_run(shut_down, .max_workers = 1), 0);
-    expect(100);
     everywhere(owns_memory);
     everywhere(drop_may_call);
+    if (simulated())
+        return 0; // in which any call may let a spawned task begin
+    CHECK_EQ(oa_run(cancelled_before_begin, .max_workers = 1), 0);
+    CHECK_EQ(oa_run(shut_down, .max_workers = 1), 0);
+    expect(100);
     return 0;
 }

@@ -279,6 +279,7 @@ int main(void)
     everywhere(rounds);
     everywhere(deleted);
     everywhere(of_a_cancelled_task);
-    moves_and_ends();
+    if (!simulated())
+        moves_and_ends();
     return 0;
 }

@@ -625,21 +625,33 @@ static void ends(void)
     }
 }
 
-int main(void)
+// What is of one thread, of several, or of the machine: not in a simulation.
+static void outside(bool bare)
 {
     struct thread thread;
-    // What checks memory has stacks, ends and leaks of its own.
-    bool bare = test_under("native") || test_under("debug") || test_under("qemu");
     if (bare)
         ends();                // while there is no other thread
     if (!test_under("tsan")) { // to which the tasks of a thread race for what is the thread's
-        everywhere(errno_tells_nothing);
         on_two_workers(errno_is_not_kept);
         everywhere(belongs_to_its_thread);
     }
     refused_here(NULL);
     thread_start(&thread, refused_here, NULL);
     thread_join(&thread);
+    for (int workers = 1; workers <= 4; workers *= 2) {
+        true_at_some_moment(workers);
+        nothing_moves(workers);
+    }
+}
+
+int main(void)
+{
+    // What checks memory has stacks, ends and leaks of its own.
+    bool bare = test_under("native") || test_under("debug") || test_under("qemu");
+    if (!simulated())
+        outside(bare);
+    if (!test_under("tsan")) // told above
+        everywhere(errno_tells_nothing);
     everywhere(copy_lives);
     everywhere(lets_all_readers_in);
     everywhere(whose_lock);
@@ -647,10 +659,6 @@ int main(void)
     everywhere(not_the_way_back);
     everywhere(consumed);
     everywhere(long_jumps);
-    for (int workers = 1; workers <= 4; workers *= 2) {
-        true_at_some_moment(workers);
-        nothing_moves(workers);
-    }
     if (bare) {
         everywhere(stack_sizes);
         default_size();
