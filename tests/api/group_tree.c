@@ -434,7 +434,7 @@ static void last_round(void *arg)
 int main(void)
 {
     seed = test_seed();
-    for (int workers = 1; workers <= 4; workers *= 2) {
+    for (int workers = 1; workers <= (simulated() ? 1 : 4); workers *= 2) {
         on_workers(rounds, workers);
         for (int64_t i = test_scale(30); i > 0; i--)
             on_workers(last_round, workers);

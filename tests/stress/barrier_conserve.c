@@ -6,6 +6,7 @@
 
 enum { SIZE = 3, USERS = 8 };
 
+static oa_coord_t *coord;
 static oa_barrier_t barrier;
 static _Atomic int64_t returns, lasts;
 static atomic_uint left;
@@ -43,33 +44,37 @@ static void dropped(void *arg)
     atomic_fetch_sub(&left, 1);
 }
 
-static void run(int workers)
+static void drive(void *arg)
 {
-    uint64_t random = ++seed;
-    oa_coord_t *coord;
+    uint64_t random = seed;
     oa_task_t *tasks[USERS];
     struct thread threads[2];
-    oa_barrier_init(&barrier, SIZE);
-    atomic_store(&left, USERS + 2);
-    atomic_store(&enough, false);
-    atomic_store(&returns, 0);
-    atomic_store(&lasts, 0);
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
+    (void)arg;
     for (uintptr_t i = 0; i < USERS; i++)
         CHECK_EQ(oa_go(user, (void *)i, .task = &tasks[i], .coord = coord, .drop = dropped), 0);
     for (uintptr_t i = 0; i < 2; i++)
         thread_start(&threads[i], user, (void *)(USERS + i));
     while (atomic_load(&left) != 0) {
-        uint64_t n = random_below(&random, 20000);
+        uint64_t n = random_below(&random, looks(20000));
         if (n < USERS)
             (void)oa_cancel(tasks[n]);
-        sched_yield();
+        oa_yield();
     }
     for (int i = 0; i < USERS; i++)
         CHECK_EQ(oa_join(tasks[i]), 0);
     thread_join(&threads[0]);
     thread_join(&threads[1]);
-    CHECK_EQ(oa_wait(coord), 0);
+}
+
+static void run(int workers)
+{
+    oa_barrier_init(&barrier, SIZE);
+    atomic_store(&left, USERS + 2);
+    atomic_store(&enough, false);
+    atomic_store(&returns, 0);
+    atomic_store(&lasts, 0);
+    seed++;
+    beside(&coord, drive, NULL, workers);
     CHECK_EQ(oa_barrier_destroy(&barrier), 0);
     CHECK_EQ(atomic_load(&returns), SIZE * atomic_load(&lasts));
     CHECK(atomic_load(&lasts) != 0);

@@ -28,7 +28,7 @@ static void work(uint64_t seed)
 
 static void blocking(void *arg)
 {
-    CHECK(atomic_fetch_add(&inside, 1) < MOST);
+    CHECK(atomic_fetch_add(&inside, 1) < MOST || simulated()); // with no pool
     work(*(uint64_t *)arg);
     atomic_fetch_sub(&inside, 1);
     atomic_fetch_add(&ran, 1);
@@ -42,7 +42,7 @@ static void own_thread(void *arg)
 
 static void in_pool(void *arg)
 {
-    CHECK(atomic_fetch_add(&inside, 1) < MOST);
+    CHECK(atomic_fetch_add(&inside, 1) < MOST || simulated()); // with no pool
     work(*(uint64_t *)arg);
     atomic_fetch_add(&called, 1);
     atomic_fetch_sub(&inside, 1);

@@ -373,7 +373,8 @@ static void at_random(void *arg)
 int main(void)
 {
     uint64_t random = test_seed();
-    CHECK_EQ(oa_run(each_in_turn, NULL, .max_workers = 1), 0);
+    if (!simulated()) // in which the waits of each run come in another order
+        CHECK_EQ(oa_run(each_in_turn, NULL, .max_workers = 1), 0);
     for (int workers = 1; workers <= 4; workers *= 2)
         CHECK_EQ(oa_run(at_random, &random, .max_workers = workers), 0);
     return 0;

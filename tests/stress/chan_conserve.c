@@ -88,15 +88,10 @@ static void spawn(int slot, oa_fn *fn, uintptr_t arg)
     CHECK_EQ(oa_go(fn, (void *)arg, .task = &tasks[slot], .coord = coord, .drop = dropped), 0);
 }
 
-static void run(size_t capacity, int workers, bool early)
+static void drive(void *early)
 {
-    uint64_t random = ++seed;
+    uint64_t random = seed;
     struct thread threads[2];
-    memset(sent, 0, sizeof sent);
-    memset(received, 0, sizeof received);
-    atomic_store(&left, SENDERS + RECEIVERS);
-    channel = oa_chan_make(sizeof(struct element), .capacity = capacity);
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
     for (int i = 0; i < SENDERS - 1; i++) {
         spawn(2 * i, sender, (uintptr_t)i);
         spawn(2 * i + 1, receiver, (uintptr_t)i + 100);
@@ -104,12 +99,12 @@ static void run(size_t capacity, int workers, bool early)
     thread_start(&threads[0], sender, (void *)(SENDERS - 1));
     thread_start(&threads[1], receiver, (void *)99);
     while (atomic_load(&left) > RECEIVERS) {
-        uint64_t n = random_below(&random, 2000);
+        uint64_t n = random_below(&random, looks(2000));
         if (n < 2 * SENDERS - 2)
             (void)oa_cancel(tasks[n]);
-        if (early && n == 1999)
+        if (*(bool *)early && n == looks(2000) - 1)
             break;
-        sched_yield();
+        oa_yield();
     }
     CHECK_EQ(oa_chan_close(channel), 0);
     for (int i = 0; i < 2 * SENDERS - 2; i++)
@@ -117,7 +112,16 @@ static void run(size_t capacity, int workers, bool early)
     thread_join(&threads[0]);
     thread_join(&threads[1]);
     CHECK_EQ(atomic_load(&left), 0);
-    CHECK_EQ(oa_wait(coord), 0);
+}
+
+static void run(size_t capacity, int workers, bool early)
+{
+    memset(sent, 0, sizeof sent);
+    memset(received, 0, sizeof received);
+    atomic_store(&left, SENDERS + RECEIVERS);
+    channel = oa_chan_make(sizeof(struct element), .capacity = capacity);
+    seed++;
+    beside(&coord, drive, &early, workers);
     CHECK_EQ(oa_chan_len(channel), 0);
     CHECK_EQ(oa_chan_free(channel), 0);
     for (int s = 0; s < SENDERS; s++)

@@ -144,6 +144,23 @@ static void spawn(uintptr_t producer, oa_coord_t *coord)
     CHECK_EQ(oa_go(produce, (void *)producer, .coord = coord, .drop = dropped), 0);
 }
 
+// A simulation has one coordinator for both, which is not waited for.
+static void start_both(int workers)
+{
+    if (simulated()) {
+        home = abroad = oa_coord();
+    } else {
+        CHECK_EQ(oa_start(&home, nothing, .max_workers = workers), 0);
+        CHECK_EQ(oa_start(&abroad, nothing, .max_workers = 1), 0);
+    }
+}
+
+static void wait_for(oa_coord_t *coord)
+{
+    if (!simulated())
+        CHECK_EQ(oa_wait(coord), 0);
+}
+
 // Early: the consumer comes to its end while there are producers. Late: whoever is told of that
 // frees the channel, perhaps while the other side is still in its call.
 static void run(size_t capacity, int workers, enum ending ending, bool early)
@@ -152,8 +169,7 @@ static void run(size_t capacity, int workers, enum ending ending, bool early)
     struct thread threads[2], ender;
     reset();
     channel = oa_chan_make(sizeof(struct element), .capacity = capacity);
-    CHECK_EQ(oa_start(&home, nothing, .max_workers = workers), 0);
-    CHECK_EQ(oa_start(&abroad, nothing, .max_workers = 1), 0);
+    start_both(workers);
     consumer = NULL;
     CHECK_EQ(oa_chan_consume(channel, eat, NULL, .task = ending < COORD_ENDS ? &consumer : NULL,
                              .group = &group, .coord = home),
@@ -171,7 +187,7 @@ static void run(size_t capacity, int workers, enum ending ending, bool early)
     if (!early) { // no producer is inside of its call any more
         thread_join(&threads[0]);
         thread_join(&threads[1]);
-        CHECK_EQ(oa_wait(abroad), 0);
+        wait_for(abroad);
     }
     thread_start(&ender, end_it, (void *)(uintptr_t)ending);
     wait_until_over(ending >= COORD_ENDS || random_below(&random, 2));
@@ -180,7 +196,7 @@ static void run(size_t capacity, int workers, enum ending ending, bool early)
         CHECK(err == 0 || err == -EALREADY);
         thread_join(&threads[0]);
         thread_join(&threads[1]);
-        CHECK_EQ(oa_wait(abroad), 0);
+        wait_for(abroad);
         while (atomic_load(&producing) > 0)
             oa_yield();
     }
@@ -188,19 +204,28 @@ static void run(size_t capacity, int workers, enum ending ending, bool early)
     CHECK_EQ(oa_chan_free(channel), 0);
     thread_join(&ender);
     if (ending < COORD_ENDS)
-        CHECK_EQ(oa_wait(home), 0);
+        wait_for(home);
     conserved(ending == CLOSED, left);
+}
+
+static void all_of_them(void *arg)
+{
+    static const size_t capacities[] = {0, 1, 7, 64, OA_UNBOUNDED};
+    (void)arg;
+    for (int ending = 0; ending < (simulated() ? COORD_ENDS : ENDINGS); ending++)
+        for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++)
+            for (int workers = 1; workers <= (simulated() ? 1 : 2); workers++)
+                for (int early = 0; early < 2; early++)
+                    run(capacities[i], workers, (enum ending)ending, early);
 }
 
 int main(void)
 {
-    static const size_t capacities[] = {0, 1, 7, 64, OA_UNBOUNDED};
     seed = test_seed();
     each = test_scale(1000);
-    for (int ending = 0; ending < ENDINGS; ending++)
-        for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++)
-            for (int workers = 1; workers <= 2; workers++)
-                for (int early = 0; early < 2; early++)
-                    run(capacities[i], workers, (enum ending)ending, early);
+    if (simulated())
+        CHECK_EQ(oa_run(all_of_them), 0);
+    else
+        all_of_them(NULL);
     return 0;
 }

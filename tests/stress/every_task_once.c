@@ -60,20 +60,24 @@ static void tree(void *arg)
     split(range);
 }
 
-int main(void)
+static void drive(void *arg)
 {
     struct thread threads[2];
-    each = test_scale(300000);
-    runs = calloc((size_t)each * SOURCES, 1);
-    CHECK(runs != NULL);
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = 2), 0);
+    (void)arg;
     CHECK_EQ(oa_go(source, (void *)0, .coord = coord), 0);
     CHECK_EQ(oa_go(tree, (void *)1, .coord = coord), 0);
     thread_start(&threads[0], source, (void *)2);
     thread_start(&threads[1], source, (void *)3);
     thread_join(&threads[0]);
     thread_join(&threads[1]);
-    CHECK_EQ(oa_wait(coord), 0);
+}
+
+int main(void)
+{
+    each = test_scale(300000);
+    runs = calloc((size_t)each * SOURCES, 1);
+    CHECK(runs != NULL);
+    beside(&coord, drive, NULL, 2);
     CHECK_EQ(atomic_load(&duplicates), 0);
     for (int64_t i = 0; i < each * SOURCES; i++)
         CHECK_EQ(atomic_load(&runs[i]), 1);

@@ -15,6 +15,7 @@ enum { PERMITS = 3, ROOM = 2 };
 // What the condition variable is waited for.
 enum event { ITEM, SPACE, MEETING, EVENTS };
 
+static oa_coord_t *coord;
 static oa_mutex_t mutex;
 static oa_cond_t changed;
 static oa_sem_t sem;
@@ -262,22 +263,25 @@ static void tear_down(void)
     free(received);
 }
 
-static void run(size_t capacity, size_t elem_size, int workers)
+static void drive(void *arg)
 {
     struct thread threads[THREADS];
-    oa_coord_t *coord;
     uintptr_t number = 0;
-    set_up(capacity, elem_size);
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
+    (void)arg;
     for (int i = 0; i < TASKS; i++)
         CHECK_EQ(oa_go(user, (void *)number++, .coord = coord), 0);
     for (int i = 0; i < BLOCKING; i++)
         CHECK_EQ(oa_go(user, (void *)number++, .coord = coord, .block = true), 0);
     for (int i = 0; i < THREADS; i++)
         thread_start(&threads[i], user, (void *)number++);
-    CHECK_EQ(oa_wait(coord), 0); // a plain thread may have let the last task go a moment ago
     for (int i = 0; i < THREADS; i++)
         thread_join(&threads[i]);
+}
+
+static void run(size_t capacity, size_t elem_size, int workers)
+{
+    set_up(capacity, elem_size);
+    beside(&coord, drive, NULL, workers);
     tear_down();
 }
 

@@ -119,10 +119,23 @@ static void churn(int64_t count)
         }
 }
 
-static void run(int workers, oa_backpressure_mode_t mode)
+static void drive(void *count)
 {
     struct thread threads[2];
     oa_group_t group = OA_GROUP_INIT;
+    for (uintptr_t i = 0; i < CALLERS; i++)
+        CHECK_EQ(oa_go(caller, (void *)i, .group = &group, .coord = coord), 0);
+    for (uintptr_t i = 0; i < 2; i++)
+        thread_start(&threads[i], caller, (void *)(CALLERS + i));
+    churn(*(int64_t *)count);
+    atomic_store(&stop, true);
+    thread_join(&threads[0]);
+    thread_join(&threads[1]);
+    CHECK_EQ(oa_group_wait(&group), 0);
+}
+
+static void run(int workers, oa_backpressure_mode_t mode)
+{
     int64_t count = test_scale(8000);
     oa_sem_init(&sem, PERMITS);
     oa_mutex_init(&mutex);
@@ -135,17 +148,7 @@ static void run(int workers, oa_backpressure_mode_t mode)
     atomic_store(&stop, false);
     guarded = 0;
     seed++;
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
-    for (uintptr_t i = 0; i < CALLERS; i++)
-        CHECK_EQ(oa_go(caller, (void *)i, .group = &group, .coord = coord), 0);
-    for (uintptr_t i = 0; i < 2; i++)
-        thread_start(&threads[i], caller, (void *)(CALLERS + i));
-    churn(count);
-    atomic_store(&stop, true);
-    thread_join(&threads[0]);
-    thread_join(&threads[1]);
-    CHECK_EQ(oa_group_wait(&group), 0);
-    CHECK_EQ(oa_wait(coord), 0);
+    beside(&coord, drive, &count, workers);
     CHECK_EQ(atomic_load(&runs) + atomic_load(&drops), count);
     CHECK_EQ(guarded, atomic_load(&locked));
     CHECK_EQ(oa_mutex_destroy(&mutex), 0);

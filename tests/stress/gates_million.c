@@ -20,14 +20,12 @@ static void work(void *arg)
     atomic_fetch_sub(&inside, 1);
 }
 
-int main(void)
+static void drive(void *arg)
 {
-    int64_t count = test_scale(1000000);
-    oa_sem_init(&sem, 0);
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = 2), 0);
+    int64_t count = *(int64_t *)arg;
     CHECK_EQ(oa_go(work, .coord = coord), 0);
     while (atomic_load(&ran) == 0)
-        sched_yield();
+        oa_yield();
     long long before = resident();
     for (int64_t i = 0; i < count; i++)
         CHECK_EQ(oa_go(work, .sem = &sem, .coord = coord), 0);
@@ -38,7 +36,13 @@ int main(void)
     CHECK_EQ(atomic_load(&ran), 1);
     for (int i = 0; i < PERMITS; i++)
         CHECK_EQ(oa_sem_release(&sem), 0);
-    CHECK_EQ(oa_wait(coord), 0);
+}
+
+int main(void)
+{
+    int64_t count = test_scale(1000000);
+    oa_sem_init(&sem, 0);
+    beside(&coord, drive, &count, 2);
     CHECK_EQ(atomic_load(&ran), count + 1);
     for (int i = 0; i < PERMITS; i++)
         CHECK_EQ(oa_sem_tryacquire(&sem), 0);

@@ -371,12 +371,24 @@ static void run(bool plain, bool same, uint64_t seed)
         CHECK_EQ(oa_wait(other), 0);
 }
 
+// The waker is a task, as the waiter is.
+static void run_simulated(void *seed)
+{
+    home = other = oa_coord();
+    CHECK_EQ(oa_go(waker, seed), 0);
+    waiter((char *)seed + 1);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t seed = test_seed();
     all_of_them = argc > 1;
     rounds = all_of_them ? atoll(argv[1]) : test_scale(700);
     only = argc > 2 ? argv[2] : only;
+    if (simulated()) {
+        CHECK_EQ(oa_run(run_simulated, (void *)(uintptr_t)seed), 0);
+        return 0;
+    }
     run(false, false, seed);
     run(false, true, seed + 2);
     run(true, false, seed + 4);

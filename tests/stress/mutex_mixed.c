@@ -6,6 +6,7 @@
 
 enum { TASKS = 8, THREADS = 2 };
 
+static oa_coord_t *coord;
 static oa_mutex_t mutex = OA_MUTEX_INIT;
 static int64_t counter; // guarded by the mutex, and no atomic
 static bool inside;
@@ -56,29 +57,33 @@ static void dropped(void *arg)
     atomic_fetch_sub(&left, 1);
 }
 
-static void run(int workers)
+static void drive(void *arg)
 {
-    uint64_t random = ++seed;
-    oa_coord_t *coord;
+    uint64_t random = seed;
     oa_task_t *tasks[TASKS];
     struct thread threads[THREADS];
-    atomic_store(&left, TASKS + THREADS);
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
+    (void)arg;
     for (uintptr_t i = 0; i < TASKS; i++)
         CHECK_EQ(oa_go(user, (void *)i, .task = &tasks[i], .coord = coord, .drop = dropped), 0);
     for (uintptr_t i = 0; i < THREADS; i++)
         thread_start(&threads[i], user, (void *)(TASKS + i));
     while (atomic_load(&left) != 0) {
-        uint64_t n = random_below(&random, 20000);
+        uint64_t n = random_below(&random, looks(20000));
         if (n < TASKS / 2)
             (void)oa_cancel(tasks[n]);
-        sched_yield();
+        oa_yield();
     }
     for (int i = 0; i < TASKS; i++)
         CHECK_EQ(oa_join(tasks[i]), 0);
     for (int i = 0; i < THREADS; i++)
         thread_join(&threads[i]);
-    CHECK_EQ(oa_wait(coord), 0);
+}
+
+static void run(int workers)
+{
+    atomic_store(&left, TASKS + THREADS);
+    seed++;
+    beside(&coord, drive, NULL, workers);
     CHECK_EQ(oa_mutex_destroy(&mutex), 0);
     CHECK_EQ(counter, atomic_load(&expected));
 }

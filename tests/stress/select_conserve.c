@@ -117,7 +117,6 @@ static void finish(struct thread threads[])
     for (int i = 0; i < THREADS; i++)
         thread_join(&threads[i]);
     CHECK_EQ(atomic_load(&left), 0);
-    CHECK_EQ(oa_wait(coord), 0);
     for (int i = 0; i < CHANNELS; i++) {
         while (oa_chan_take(channels[i], &element) == 0)
             atomic_fetch_add(&received[element.sender][element.number], 1);
@@ -128,20 +127,20 @@ static void finish(struct thread threads[])
             CHECK_EQ(atomic_load(&sent[p][i]), atomic_load(&received[p][i]));
 }
 
-// `closes`: how many channels are closed, each at some moment.
-static void run(int workers, int closes)
+// *arg: how many channels are closed, each at some moment.
+static void drive(void *arg)
 {
-    uint64_t random = ++seed;
+    int closes = *(int *)arg;
+    uint64_t random = seed;
     struct thread threads[THREADS];
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers, .max_blocking = TASKS), 0);
     start(threads);
     while (atomic_load(&left) > 0) {
-        uint64_t n = random_below(&random, 3000);
+        uint64_t n = random_below(&random, looks(3000));
         if (n < TASKS)
             (void)oa_cancel(tasks[n]);
-        else if (n > 2990 && closes > 0)
+        else if (n > looks(3000) - 10 && closes > 0)
             CHECK_EQ(oa_chan_close(channels[--closes]), 0);
-        sched_yield();
+        oa_yield();
     }
     finish(threads);
 }
@@ -151,7 +150,9 @@ int main(void)
     seed = test_seed();
     each = test_scale(2000);
     for (int workers = 1; workers <= 4; workers *= 2)
-        for (int closes = 0; closes <= CHANNELS; closes += CHANNELS)
-            run(workers, closes);
+        for (int closes = 0; closes <= CHANNELS; closes += CHANNELS) {
+            seed++;
+            beside(&coord, drive, &closes, workers);
+        }
     return 0;
 }

@@ -6,6 +6,7 @@
 
 enum { PERMITS = 3, USERS = 12 };
 
+static oa_coord_t *coord;
 static oa_sem_t sem = OA_SEM_INIT(PERMITS);
 static atomic_int out;
 static atomic_uint left;
@@ -52,29 +53,33 @@ static void dropped(void *arg)
     atomic_fetch_sub(&left, 1);
 }
 
-static void run(int workers)
+static void drive(void *arg)
 {
-    uint64_t random = ++seed;
-    oa_coord_t *coord;
+    uint64_t random = seed;
     oa_task_t *tasks[USERS];
     struct thread threads[2];
-    atomic_store(&left, USERS + 2);
-    CHECK_EQ(oa_start(&coord, nothing, .max_workers = workers), 0);
+    (void)arg;
     for (uintptr_t i = 0; i < USERS; i++)
         CHECK_EQ(oa_go(user, (void *)i, .task = &tasks[i], .coord = coord, .drop = dropped), 0);
     for (uintptr_t i = 0; i < 2; i++)
         thread_start(&threads[i], user, (void *)(USERS + i));
     while (atomic_load(&left) != 0) {
-        uint64_t n = random_below(&random, 20000);
+        uint64_t n = random_below(&random, looks(20000));
         if (n < USERS)
             (void)oa_cancel(tasks[n]);
-        sched_yield();
+        oa_yield();
     }
     for (int i = 0; i < USERS; i++)
         CHECK_EQ(oa_join(tasks[i]), 0);
     thread_join(&threads[0]);
     thread_join(&threads[1]);
-    CHECK_EQ(oa_wait(coord), 0);
+}
+
+static void run(int workers)
+{
+    atomic_store(&left, USERS + 2);
+    seed++;
+    beside(&coord, drive, NULL, workers);
     CHECK_EQ(oa_sem_destroy(&sem), 0);
     for (int i = 0; i < PERMITS; i++)
         CHECK_EQ(oa_sem_tryacquire(&sem), 0);

@@ -95,13 +95,14 @@ static void user(void *arg)
     }
 }
 
-static void start(void *arg)
+static void drive(void *arg)
 {
-    oa_group_t group = OA_GROUP_INIT;
-    for (uintptr_t i = 0; i < USERS - 1; i++)
-        CHECK_EQ(oa_go(user, (void *)i, .group = &group), 0);
-    CHECK_EQ(oa_group_wait(&group), 0);
+    struct thread thread;
     (void)arg;
+    for (uintptr_t i = 0; i < USERS - 1; i++)
+        CHECK_EQ(oa_go(user, (void *)i, .coord = coord), 0);
+    thread_start(&thread, user, (void *)USERS);
+    thread_join(&thread);
 }
 
 int main(void)
@@ -109,13 +110,9 @@ int main(void)
     seed = test_seed();
     rounds = test_scale(3000);
     for (int workers = 1; workers <= 2; workers++) {
-        struct thread thread;
         atomic_store(&turn, 0);
         atomic_store(&shared, NULL);
-        CHECK_EQ(oa_start(&coord, start, .max_workers = workers), 0);
-        thread_start(&thread, user, (void *)USERS);
-        thread_join(&thread);
-        CHECK_EQ(oa_wait(coord), 0);
+        beside(&coord, drive, NULL, workers);
     }
     return 0;
 }

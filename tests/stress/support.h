@@ -30,6 +30,41 @@ static inline void nothing(void *arg)
     (void)arg;
 }
 
+// What beside() runs.
+struct drive {
+    oa_coord_t **coord;
+    oa_fn *fn;
+    void *arg;
+};
+
+static inline void drive_simulated(void *arg)
+{
+    struct drive *drive = arg;
+    *drive->coord = oa_coord();
+    drive->fn(drive->arg);
+}
+
+// Calls fn(arg) in a plain thread with a coordinator beside it, of so many workers and in *coord,
+// and waits until that has no task left. In a simulation, where what a thread beside it does is not
+// repeatable, it is a task.
+static inline void beside(oa_coord_t **coord, oa_fn *fn, void *arg, int workers)
+{
+    struct drive drive = {coord, fn, arg};
+    if (simulated()) {
+        CHECK_EQ(oa_run(drive_simulated, &drive), 0);
+        return;
+    }
+    CHECK_EQ(oa_start(coord, nothing, .max_workers = workers), 0);
+    fn(arg);
+    CHECK_EQ(oa_wait(*coord), 0);
+}
+
+// What is to be done at one in so many looks, at random: a simulation has fewer.
+static inline uint64_t looks(uint64_t count)
+{
+    return simulated() ? count / 50 : count;
+}
+
 // How many entries a directory has.
 static inline int entries(const char *path)
 {
