@@ -57,8 +57,9 @@ struct oai_sim {
     uint64_t trace;   // what tells one run from another
     bool alone;       // no other thread was there when nothing was ready last
     bool deadlocked;
-    const oai_task_t *yielded;
-    int64_t yields; // in a row
+    const oai_task_t *left; // it has yielded, or another is to run in its place
+    int64_t yields;         // in a row
+    bool yielded;
     size_t count;
     oai_task_t *ready[WINDOW];
 };
@@ -149,7 +150,8 @@ void oai_sim_add(oai_sim_t *sim, oai_task_t *task)
 
 void oai_sim_yields(oai_sim_t *sim, const oai_task_t *task)
 {
-    sim->yielded = task;
+    sim->left = task;
+    sim->yielded = true;
     set_clock(sim, oai_sim_now(sim) + LOOK * ++sim->yields);
 }
 
@@ -158,14 +160,14 @@ static bool one_in_a_period(oai_sim_t *sim)
     return oai_random_below(&sim->random, sim->period) == 0;
 }
 
-// The one of the highest rank; whoever has just yielded has none.
+// The one of the highest rank; whoever is to let others run has none.
 static size_t highest(const oai_sim_t *sim)
 {
     size_t best = 0;
     uint64_t rank_of_best = 0;
     for (size_t i = 0; i < sim->count; i++) {
         uint64_t rank = mix(sim->ranking ^ oai_sim_number(sim->ready[i]) * MIX) | 1;
-        if (sim->ready[i] != sim->yielded && rank > rank_of_best) {
+        if (sim->ready[i] != sim->left && rank > rank_of_best) {
             best = i;
             rank_of_best = rank;
         }
@@ -177,7 +179,7 @@ static size_t any(oai_sim_t *sim)
 {
     uint32_t count = (uint32_t)sim->count;
     uint32_t index = oai_random_below(&sim->random, count);
-    if (sim->ready[index] == sim->yielded && count > 1)
+    if (sim->ready[index] == sim->left && count > 1)
         index = (index + 1 + oai_random_below(&sim->random, count - 1)) % count;
     return index;
 }
@@ -208,7 +210,8 @@ oai_task_t *oai_sim_choose(oa_coord_t *coord)
     size_t index = sim->ranked ? highest(sim) : any(sim);
     if (!sim->yielded)
         sim->yields = 0;
-    sim->yielded = NULL;
+    sim->yielded = false;
+    sim->left = NULL;
     sim->alone = false;
     oai_task_t *task = sim->ready[index];
     sim->ready[index] = sim->ready[--sim->count];
@@ -229,8 +232,10 @@ void oai_point_reached(const char *call, const void *object)
         *note = (oai_note_t){.call = call, .object = object};
     if ((!sim->ranked && !one_in_a_period(sim)) || oai_worker_prepare(worker) != 0)
         return;
+    if (!sim->ranked)
+        sim->left = worker->current;
     int kept = errno; // no user expects another one behind an unlock; the thread is the same
-    oai_worker_leave(worker, sim->ranked ? OAI_LEAVE_PREEMPTED : OAI_LEAVE_YIELD);
+    oai_worker_leave(worker, OAI_LEAVE_PREEMPTED);
     errno = kept;
 }
 
