@@ -8,7 +8,7 @@
 // runs on a thread of a pool beside the workers, a pinned one on a thread of its own: either may
 // call whatever blocks a thread, and its waits block that thread, too. All else is as in any task.
 //
-// Two results that many calls share:
+// Three results that many calls share:
 //  -ENOMEM     A call that may wait can find that the task cannot be parked, because no stack
 //              could be mapped on which the other tasks would go on. The call then returns at
 //              once and has done nothing; it may be called again.
@@ -19,6 +19,34 @@
 //              oa_once, oa_join, oa_block once begun, and oa_group_wait (which hands the cancel
 //              to its group); their _until twins are. A wait for a condition comes back when it
 //              has the mutex.
+//  -EDEADLK    In a simulation any call that waits can return this: all tasks waited for each
+//              other, and this wait was broken. It has done nothing, and the task was cancelled.
+//
+// A simulation is a runtime whose schedule a seed chooses (oa_config_t.simulate). It has one
+// worker, whatever max_workers says. The same seed is the same run as long as program and library
+// are the same and the program depends on nothing else: on addresses, another clock, random numbers
+// without a seed, other threads. The first time that another thread spawns a task in it or wakes
+// one it logs a warning, for then it cannot be repeated. At level OA_LOG_INFO it logs its seed and,
+// at its end, how many steps there were and a number that equal runs have in common; at
+// OA_LOG_DEBUG each step. In these lines the first task is task 1, and so on.
+//  - Points: in each call by which tasks can touch each other the seed may let another run first,
+//    also where the call need not wait. What a task does between two such calls it does in one go:
+//    a data race between them is not found, and a lock that is taken and given back with no other
+//    call between is never found held.
+//  - Time: the clock is virtual, oa_now() and oa_after() of its tasks too. It begins at OA_SECOND.
+//    Each look at it, also that of a call with a deadline, takes 100 nanoseconds, and so does
+//    oa_yield(), or a multiple of it when tasks do nothing else. When all tasks wait it is set to
+//    the next deadline or delay, whatever other threads may be about to do.
+//  - Blocking and pinned tasks run as all others do, on the worker, on a stack like theirs, with
+//    0 as oa_worker_id(), and oa_block() calls its function in place. What blocks the OS thread
+//    blocks all tasks. oa_run() is -EPERM in each of them.
+//  - Deadlock: when all tasks wait, none for a deadline or delay, and the process has no other
+//    thread but one that is in oa_wait() for it, the log tells at level OA_LOG_ERROR where each of
+//    them waits and, where that is known, for whom. Then their waits return -EDEADLK, and it is
+//    shut down by OA_CANCEL: tasks that have begun are cancelled, others dropped. oa_join() and
+//    oa_group_wait() end as ever, when those they wait for have ended; they are broken only where
+//    nothing else can go on. oa_run() returns -EDEADLK in the end, oa_wait() 0. While there is
+//    another thread nothing is told, for that might let a task go.
 #ifndef OASYNC_TASK_H
 #define OASYNC_TASK_H
 
@@ -68,13 +96,12 @@ typedef struct oa_config {
     void (*log)(void *log_arg, int level, const char *line); // gets each line, without a newline,
                                                              //   from any thread; NULL: stderr
     void *log_arg;                                           // its first argument
-    const char *name; // of the runtime, in its log lines and the names of its threads; copied
-    int max_blocking; // threads of the blocking pool, at most; made on demand, gone when they have
-                      //   had nothing to do for 10 seconds; 1 to 65536; 0: 64
-    int oa_reserved;  // 0
-    // A seed, 1 or more, for a simulation: one worker, a schedule that the seed chooses, and a
-    // clock that jumps when every task waits. 0: $OASYNC_SIMULATE, else none. Told below.
-    uint64_t simulate;
+    const char *name;  // of the runtime, in its log lines and the names of its threads; copied
+    int max_blocking;  // threads of the blocking pool, at most; made on demand, gone when they have
+                       //   had nothing to do for 10 seconds; 1 to 65536; 0: 64
+    int oa_reserved;   // 0
+    uint64_t simulate; // a seed, 1 or more, for a simulation (see the top of this file);
+                       //   0: $OASYNC_SIMULATE, a decimal number, else none
 } oa_config_t;
 
 #define OA_CONFIG_INIT {sizeof(oa_config_t), NULL, NULL, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0}
@@ -93,12 +120,14 @@ typedef struct oa_config {
 // It may be called again, by several threads at once, and by a blocking or pinned task.
 // Any thread, but see -EPERM; waits.
 // Returns 0, or
-//  -EINVAL  config or its fn is NULL, its size is too small, or a field is out of range;
-//  -E2BIG   config is larger than this library knows and its tail is not zero;
-//  -EPERM   the caller is a task, neither blocking nor pinned;
-//  -EAGAIN  an OS thread could not be made;
-//  -ENOMEM  there is no memory.
-// After an error the first task has not run and nothing is left behind.
+//  -EINVAL   config or its fn is NULL, its size is too small, or a field is out of range;
+//  -E2BIG    config is larger than this library knows and its tail is not zero;
+//  -EPERM    the caller is a task, neither blocking nor pinned, or any task of a simulation;
+//  -EAGAIN   an OS thread could not be made;
+//  -ENOMEM   there is no memory;
+//  -EDEADLK  in the simulation all tasks waited for each other (see the top of this file): they
+//            were cancelled, and have ended.
+// After any other error the first task has not run and nothing is left behind.
 int oa_run_config(const oa_config_t *config);
 
 // Starts a runtime beside the caller, with `config->fn(config->arg)` as its first task, and stores

@@ -2,7 +2,8 @@
 // oasync/time.h - durations, deadlines and the clock.
 //
 // A duration is an int64_t in nanoseconds: 5 * OA_SECOND. A deadline is an absolute int64_t in
-// nanoseconds on CLOCK_MONOTONIC: oa_after(5 * OA_SECOND).
+// nanoseconds on CLOCK_MONOTONIC: oa_after(5 * OA_SECOND). The tasks of a simulation have a clock
+// of their own instead (see the top of task.h).
 #ifndef OASYNC_TIME_H
 #define OASYNC_TIME_H
 
@@ -24,7 +25,8 @@ extern "C" {
 // As a deadline: never. As a duration: for ever.
 #define OA_FOREVER INT64_MAX
 
-// The present time on CLOCK_MONOTONIC, in nanoseconds.
+// The present time on CLOCK_MONOTONIC, in nanoseconds; in a task of a simulation that of its
+// virtual clock, which begins at OA_SECOND and goes on by 100 with each look.
 // Any thread, a signal handler too; never waits; cannot fail.
 int64_t oa_now(void);
 
