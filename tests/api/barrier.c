@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // barrier.c - the cyclic barrier: rounds of n, one of each told that it was the last, arrivals
 // taken back.
+// ctest: simulate
 #include "support.h"
 
 enum { SIZE = 5, ROUNDS = 100 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // block.c - blocking tasks: a pool of threads, so many at most, first come, first served.
+// ctest: simulate
 #include "api/hosted.h"
 
 enum { MOST = 3, MANY = 30 };

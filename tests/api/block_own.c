@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // block_own.c - what the function of an oa_block finds and leaves is the calling task's own; a
 // blocking task that is cancelled between its gates and a thread gives back what it had.
+// ctest: simulate
 #include "support.h"
 
 static oa_local_t key;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // cancel.c - a cancel breaks each wait, present and later; what it leaves alone; the shield.
+// ctest: simulate
 #include "support.h"
 
 // What the tasks here wait for in vain.

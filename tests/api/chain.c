@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chain.c - oa_chain: one task that calls each function in turn, its options, its refusals.
+// ctest: simulate
 #include "support.h"
 
 static atomic_int dropped, ran;

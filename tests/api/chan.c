@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chan.c - channels of each capacity: what is sent arrives, in order, once; the calls that never
 // wait; the refusals.
+// ctest: simulate
 #include "support.h"
 
 static void makes(void)

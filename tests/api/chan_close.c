@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chan_close.c - closing and freeing: who waits is told, what is there is drained, once.
+// ctest: simulate
 #include "support.h"
 
 static oa_chan_t *ch;

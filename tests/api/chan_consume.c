@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chan_consume.c - a consumer is called for each element, one call at a time, and is over when its
 // channel is closed and empty, when it is cancelled, or with its coordinator.
+// ctest: simulate
 #include "support.h"
 
 static _Atomic int called, inside;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chan_consume_rest.c - a consumer at rest costs nothing; one that works takes a few elements
 // ahead.
+// ctest: simulate
 #include "support.h"
 
 static _Atomic int called;

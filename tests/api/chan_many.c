@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chan_many.c - many senders and receivers, tasks and plain threads mixed: each element arrives
 // once, those of one sender in order; waiters are served first come, first served.
+// ctest: simulate
 #include "support.h"
 
 enum { SENDERS = 4, RECEIVERS = 3, EACH = 400 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chan_sliding.c - a full sliding channel drops its oldest element; no send waits.
+// ctest: simulate
 #include "support.h"
 
 static void makes(void)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // clock.c - the clock, deadlines, and sleeping: never early, in tasks and in plain threads.
+// ctest: simulate
 #include "support.h"
 
 static void deadlines(void)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // cond.c - the condition variable among tasks and plain threads: the mutex is given up and taken
 // back in one step, signals go in order, broken waits come back with the mutex.
+// ctest: simulate
 #include "support.h"
 
 static oa_mutex_t mutex;

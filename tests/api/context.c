@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // context.c - oa_context: each task's own, zero at its start, at one address from then on.
+// ctest: simulate
 #include "support.h"
 
 enum { TASKS = 200 };

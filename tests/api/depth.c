@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // depth.c - a task may wait at any depth of calls; what is on its stack and in its registers stays.
+// ctest: simulate
 #include "rounding.h"
 #include "support.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // drop.c - after an oa_go either the task runs or its drop does, exactly once, in every way.
+// ctest: simulate
 #include "support.h"
 
 enum { TASKS = 64 };

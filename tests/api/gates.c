@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // gates.c - a task that has gates begins when it has passed them, in order, and gives back what it
 // took when it ends.
+// ctest: simulate
 #include "support.h"
 
 enum { TASKS = 12 };

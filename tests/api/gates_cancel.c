@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // gates_cancel.c - a task cancelled at a gate leaves it, gives back what it had taken, and is
 // dropped.
+// ctest: simulate
 #include "support.h"
 
 // What a task waits at: each gate, with all before it passed. DELAY: at none yet.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // go.c - oa_go: what a task is given, each option, and each refusal.
+// ctest: simulate
 #include <stdalign.h>
 #include <stddef.h>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // go_plain.c - what oa_go becomes when it has no option but a handle: the same as with a spec.
+// ctest: simulate
 #include "support.h"
 
 static _Atomic int ran;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // group.c - groups: waiting for all, use again, cancelling as one, and what a waiter's cancel does.
+// ctest: simulate
 #include "support.h"
 
 static oa_group_t group;

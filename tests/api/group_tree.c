@@ -6,7 +6,7 @@
 // Each wait of the tree is broken, and a task whose group's wait is broken has no member left when
 // it returns. What grows below a shielded task comes to its end all the same. Each task has ended
 // once, and how many of them have ended how is known.
-// ctest: timeout=60
+// ctest: timeout=60 simulate
 #include "support.h"
 
 enum { MOST = 2048 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // join.c - handles: joined or detached once, stale ever after.
+// ctest: simulate
 #include "support.h"
 
 static oa_sem_t gate;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // latch.c - the latch: opens when so many have arrived, and stays open.
+// ctest: simulate
 #include "support.h"
 
 enum { WAITERS = 8, ARRIVALS = 5 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // local.c - oa_local: keys, values of each task, destroyers.
+// ctest: simulate
 #include "support.h"
 
 enum { KEYS = 1024, TASKS = 100 };

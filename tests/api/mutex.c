@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // mutex.c - the mutex among tasks and plain threads: exclusion, errors, deadlines, last touch.
+// ctest: simulate
 #include "support.h"
 
 enum { ADDERS = 8, ROUNDS = 500 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // oa_block.c - a function that runs on the blocking pool, as the task that calls it.
+// ctest: simulate
 #include <pthread.h>
 
 #include "api/rounding.h"

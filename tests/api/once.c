@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // once.c - a function that is called once: all who come find it done, tasks and plain threads.
+// ctest: simulate
 #include "support.h"
 
 enum { USERS = 12 };

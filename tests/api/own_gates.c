@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // own_gates.c - the end of a task in its order: destroyers, gates, group and joiner; gates span a
 // chain.
+// ctest: simulate
 #include "support.h"
 
 static oa_mutex_t mutex;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // pinned.c - pinned tasks: each has an OS thread of its own for its life, counted in no maximum.
+// ctest: simulate
 #define _GNU_SOURCE 1
 #include "api/hosted.h"
 

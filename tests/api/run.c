@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // run.c - oa_run: what it runs and waits for, again and in parallel, and what it refuses.
+// ctest: simulate
 #include "support.h"
 
 static atomic_int count;

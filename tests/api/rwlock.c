@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // rwlock.c - the read-write lock among tasks and plain threads: readers together, a writer alone,
 // neither starves; errors, deadlines, cancels, the last touch.
+// ctest: simulate
 #include "support.h"
 
 static oa_rwlock_t lock;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // select.c - what the header says of a select: what it refuses, which case happens, how it waits,
 // is told, broken and let go.
+// ctest: simulate
 #include <limits.h>
 
 #include "support.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // select_go.c - the laws of Go's tests that concern select (runtime/chan_test.go and test/chan/ of
 // Go 1.22), each on 1, 2 and 4 workers, by a task and by a plain thread.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=5
 #include "support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

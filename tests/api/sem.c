@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // sem.c - the semaphore: its count, its order, its errors, and its last touch.
+// ctest: simulate
 #include "support.h"
 
 enum { TASKS = 8, ROUNDS = 300, LIMIT = 3 };

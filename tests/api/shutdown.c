@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // shutdown.c - OA_DRAIN runs what there is, OA_CANCEL ends it; what a second call returns.
+// ctest: simulate
 #include "support.h"
 
 static atomic_int ran, dropped;

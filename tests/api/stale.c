@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // stale.c - handles of tasks that are gone stay refused while their memory serves other tasks.
+// ctest: simulate
 #include "support.h"
 
 enum { TASKS = 200, ROUNDS = 10 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // stats.c - oa_stats: its figures, its sizes, its refusals.
+// ctest: simulate
 #include "support.h"
 
 static oa_sem_t gate;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // temp.c - oa_temp: memory of a task, aligned, its own, there until the task has ended.
 // That it is freed then the leak checkers tell.
+// ctest: simulate
 #include <stdalign.h>
 
 #include "support.h"

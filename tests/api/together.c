@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // together.c - options that meet: blocking and pinned tasks behind gates and delays, chains and
 // consumers on the pool, what is a task's own there.
+// ctest: simulate
 #include "support.h"
 
 static oa_mutex_t resource;

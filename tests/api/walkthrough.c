@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // walkthrough.c - sentences of the README's walkthrough that no other test would miss.
+// ctest: simulate
 #define _GNU_SOURCE 1
 #include <dirent.h>
 #include <sched.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // walkthrough_more.c - more sentences of the README's walkthrough, and of what a user must know,
 // that no other test would miss.
+// ctest: simulate
 #define _GNU_SOURCE 1
 #include <sched.h>
 #include <setjmp.h>

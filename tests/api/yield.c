@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // yield.c - oa_yield: others get their turn, however many yield, and nobody is left behind.
+// ctest: simulate
 #include "support.h"
 
 enum { TASKS = 50, TURNS = 200 };

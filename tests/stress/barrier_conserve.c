@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // barrier_conserve.c - a barrier under random deadlines and cancels: n return of each round, one of
 // them the last; who gives up is of no round.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=10
 #include "stress/support.h"
 
 enum { SIZE = 3, USERS = 8 };

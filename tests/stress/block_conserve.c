@@ -2,7 +2,7 @@
 // block_conserve.c - blocking and pinned tasks and calls of oa_block, with cancels at random
 // moments and delays: each task runs or is dropped exactly once, each call calls its function or
 // says why not, never more than max_blocking at once.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=5
 #include "stress/support.h"
 
 enum { MOST = 4, BATCH = 50 };

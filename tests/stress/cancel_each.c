@@ -3,7 +3,7 @@
 // at random ones on several workers. Whatever it breaks, nothing is lost or doubled, whoever was
 // not cancelled goes on, and at the end nobody stands in a queue.
 //
-// ctest: timeout=60
+// ctest: timeout=60 simulate=1
 #include "support.h"
 
 enum { TASKS = 4, ROUNDS = 3 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // chan_conserve.c - no element is lost, doubled or overtakes one of its sender's, under random
 // cancels, deadlines and closes.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=10
 #include "stress/support.h"
 
 enum { SENDERS = 4, RECEIVERS = 4, MOST = 4096 };

@@ -2,7 +2,7 @@
 // chan_consume.c - a consumer is called once for each element, in the order of each producer, never
 // twice at once, whoever sends, until its channel is closed, it is cancelled or its coordinator
 // ends; who is told that it is over frees the channel at once.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=10
 #include "stress/support.h"
 
 enum { PRODUCERS = 4, MOST = 4096, AHEAD = 32 };

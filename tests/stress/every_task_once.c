@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // every_task_once.c - no task is lost and none runs twice: spawned from tasks on two workers and
 // from two plain threads.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=1
 #include "stress/support.h"
 
 enum { SOURCES = 4, BATCH = 1000 };

@@ -6,7 +6,7 @@
 // All go the same round: the counter, the buffer, a permit, the channel; once in a while they meet
 // before it. Half of each kind put into the buffer and receive, the others take from it and send.
 // Because all come to the buffer before they come to the channel, somebody can always go on.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=5
 #include "stress/support.h"
 
 enum { TASKS = 8, BLOCKING = 4, THREADS = 4, USERS = TASKS + BLOCKING + THREADS };

@@ -2,7 +2,7 @@
 // gates_conserve.c - tasks with random gates, delays, cancels, lossy refusals, beside tasks and
 // threads that use the same objects by calls: each runs or is dropped once, never too many are in,
 // nothing is lost.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=5
 #include "stress/support.h"
 
 enum { PERMITS = 3, PLACES = 4, LIVE = 64, CALLERS = 4 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // gates_million.c - a million tasks gated by a semaphore of 3: never more than 3 at once, and 200
 // bytes each while they wait.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=1
 #include "stress/support.h"
 
 enum { PERMITS = 3 };

@@ -2,7 +2,7 @@
 // group_nested.c - groups within groups, tasks that add tasks, and cancels of it all from
 // everywhere: each task that was accepted has run or was dropped when the wait for its group has
 // returned.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=50
 #include "stress/support.h"
 
 static uint64_t seed;

@@ -3,7 +3,7 @@
 // latch, barrier, group, join, channels and selects used once, let go by a task of another
 // coordinator, by one on another worker, and by a plain thread. An argument gives the number of
 // rounds, which are then all made; a second one a part of the names of those to be made.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=10
 #include "stress/support.h"
 
 static oa_coord_t *home;    // of the waiter

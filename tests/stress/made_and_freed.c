@@ -2,7 +2,7 @@
 // made_and_freed.c - two thousand latches, barriers and semaphores, each made, used as call and as
 // gate, and freed, under load, again and again: resident memory stays as it was after the first few
 // rounds.
-// ctest: timeout=60 not=asan,tsan,valgrind,qemu
+// ctest: timeout=60 not=asan,tsan,valgrind,qemu simulate=2
 #include "stress/support.h"
 
 enum { OBJECTS = 2000, ROUNDS = 16, WARM = 6 };

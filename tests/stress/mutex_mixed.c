@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // mutex_mixed.c - tasks and plain threads on one mutex, with deadlines and cancels: exact counts,
 // nobody inside twice.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=2
 #include "stress/support.h"
 
 enum { TASKS = 8, THREADS = 2 };

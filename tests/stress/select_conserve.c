@@ -2,7 +2,7 @@
 // select_conserve.c - no element is lost, doubled or overtakes one of its sender's in a channel,
 // whatever tasks, blocking tasks and plain threads select, under random cancels, deadlines and
 // closes.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=10
 #include "stress/support.h"
 
 enum { CHANNELS = 5, TASKS = 8, THREADS = 4, PARTIES = TASKS + THREADS, CASES = 6, MOST = 4096 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // sem_conserve.c - permits are conserved under random cancels and deadlines, and never more are out
 // than there are.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=2
 #include "stress/support.h"
 
 enum { PERMITS = 3, USERS = 12 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // shutdown_states.c - shutdown at a random moment, with a task in every state: each ends in exactly
 // one way, its function or its drop, and nobody is left behind.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=5
 #include "stress/support.h"
 
 enum { TASKS = 64 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // sleepers.c - many sleeps and delays of random lengths, some cancelled: all end, none early.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=1
 #include "stress/support.h"
 
 static uint64_t seed;

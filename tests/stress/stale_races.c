@@ -2,7 +2,7 @@
 // stale_races.c - join, join with a deadline, detach and cancel of one handle from everywhere at
 // once: exactly one of them gives it up, the others are told, and a handle that was used up reaches
 // nobody.
-// ctest: timeout=60
+// ctest: timeout=60 simulate=10
 #include "stress/support.h"
 
 enum { USERS = 4 };
