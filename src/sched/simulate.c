@@ -248,7 +248,8 @@ static bool is_alone(oa_coord_t *coord)
     oai_lock(&coord->inject.lock);
     int own = 1 + (coord->lent ? 0 : coord->asleep);
     oai_unlock(&coord->inject.lock);
-    return oai_os.thread_count() == own + (OAI_TSAN ? 1 : 0); // TSan has a thread of its own
+    int count = oai_os.thread_count();
+    return count > 0 && count <= own + (OAI_TSAN ? 1 : 0); // TSan's own begins with the first other
 }
 
 bool oai_sim_idle(oa_coord_t *coord, int64_t next)
