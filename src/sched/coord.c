@@ -223,6 +223,7 @@ int oai_coord_wait(oa_coord_t *coord, int64_t deadline)
     if (coord->lent)
         return -EINVAL;
     oai_wait_t wait;
+    oai_point("oa_wait", coord);
     int err = oai_wait_begin(&wait, true);
     if (err)
         return err;

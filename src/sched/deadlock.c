@@ -15,7 +15,10 @@
 #include "sched/sched.h"
 #include "sched/wait_hot.h"
 
-enum { MOST_LINES = 64 }; // of tasks that wait
+enum {
+    MOST_LINES = 64,     // of tasks that wait
+    MOST_STEPS = 1 << 20 // in search of a circle
+};
 
 static uint64_t word_of(oai_task_t *task)
 {
@@ -36,12 +39,29 @@ static bool is_held(oai_task_t *task)
 
 // ---- Told ---------------------------------------------------------------------------------------
 
+// Whether it is a task of this coordinator, and not a plain thread, or a task of another one, of
+// which no more may be left than the number in a mutex.
+static bool is_task_of(oa_coord_t *coord, uintptr_t self)
+{
+    if (self == 0 || self % OAI_CACHELINE != 0)
+        return false;
+    const oai_slab_t *slab = atomic_load_explicit(&coord->tasks.slabs, memory_order_relaxed);
+    while (slab && slab != oai_slab_of((oai_task_t *)self))
+        slab = slab->next;
+    return slab != NULL;
+}
+
 // The task that holds what this one waits for. NULL: none, or nobody knows.
 static oai_task_t *holder_of(oai_task_t *task)
 {
     const oai_note_t *note = is_held(task) ? NULL : oai_note_of(task);
     uintptr_t holder = note && note->holder ? note->holder(note->object) : 0;
-    return holder % OAI_CACHELINE == 0 ? (oai_task_t *)holder : NULL; // else it is a plain thread
+    return is_task_of(oai_task_coord(task), holder) ? (oai_task_t *)holder : NULL;
+}
+
+static bool is_consumer(oai_task_t *task)
+{
+    return (atomic_load_explicit(&task->flags, memory_order_relaxed) & OAI_TASK_CONSUMER) != 0;
 }
 
 static void tell_task(oai_task_t *task)
@@ -58,9 +78,9 @@ static void tell_task(oai_task_t *task)
     oai_task_t *holder = holder_of(task);
     if (!holder)
         oai_log(coord, OA_LOG_ERROR, "  %s waits in %s", text, call);
-    else if (waits(holder))
-        oai_log(coord, OA_LOG_ERROR, "  %s waits in %s for task %" PRIu64, text, call,
-                oai_sim_number(holder));
+    else if (waits(holder) || is_consumer(holder))
+        oai_log(coord, OA_LOG_ERROR, "  %s waits in %s for %s %" PRIu64, text, call,
+                waits(holder) ? "task" : "a consumer at rest, task", oai_sim_number(holder));
     else
         oai_log(coord, OA_LOG_ERROR, "  %s waits in %s for a task that has ended", text, call);
 }
@@ -84,22 +104,23 @@ static oai_task_t *next_of(oai_task_t *task)
     return next && waits(next) ? next : NULL;
 }
 
-// A task in a circle, if one can be reached from here (R. W. Floyd's two pointers).
-static oai_task_t *circle_from(oai_task_t *task)
+typedef struct search {
+    oai_task_t *found; // in a circle, or NULL
+    long steps;        // made so far
+} search_t;
+
+// From this task on (R. W. Floyd's two pointers).
+static void find_circle(oai_task_t *task, void *arg)
 {
+    search_t *search = arg;
     oai_task_t *slow = task, *fast = task;
+    if (search->found || search->steps >= MOST_STEPS || !waits(task))
+        return;
     do {
         slow = next_of(slow);
         fast = next_of(next_of(fast));
-    } while (fast && slow != fast);
-    return fast;
-}
-
-static void find_circle(oai_task_t *task, void *found)
-{
-    oai_task_t **circle = found;
-    if (!*circle && waits(task))
-        *circle = circle_from(task);
+    } while (fast && slow != fast && ++search->steps < MOST_STEPS);
+    search->found = fast && slow == fast ? fast : NULL;
 }
 
 static void tell_circle(oa_coord_t *coord, oai_task_t *first)
@@ -118,16 +139,16 @@ static void tell_circle(oa_coord_t *coord, oai_task_t *first)
 static void tell(oa_coord_t *coord)
 {
     size_t count = 0, lines = 0;
-    oai_task_t *circle = NULL;
+    search_t search = {.found = NULL};
     oai_coord_for_each(coord, count_one, &count);
-    oai_log(coord, OA_LOG_ERROR, "simulation: seed %" PRIu64 ": deadlock: %zu tasks wait for ever",
-            oai_sim_seed(coord->sim), count);
+    oai_log(coord, OA_LOG_ERROR, "simulation: seed %" PRIu64 ": deadlock: %zu %s for ever",
+            oai_sim_seed(coord->sim), count, count == 1 ? "task waits" : "tasks wait");
     oai_coord_for_each(coord, tell_one, &lines);
     if (lines > MOST_LINES)
         oai_log(coord, OA_LOG_ERROR, "  and %zu more", lines - MOST_LINES);
-    oai_coord_for_each(coord, find_circle, &circle);
-    if (circle)
-        tell_circle(coord, circle);
+    oai_coord_for_each(coord, find_circle, &search);
+    if (search.found)
+        tell_circle(coord, search.found);
 }
 
 // ---- Broken -------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ int oa_local_delete(oa_local_t key)
     if (deleted) // relaxed: the release of the next key's destroyer comes after it
         atomic_store_explicit(&table[index_of(key)].live, 0, memory_order_relaxed);
     oai_unlock(&lock);
+    oai_point(__func__, NULL);
     return deleted ? 0 : -EINVAL;
 }
 

@@ -33,14 +33,17 @@ void oai_wait_told(const char *call, const void *object, uintptr_t (*holder)(con
 
 const char *oai_task_text(const oai_task_t *task, char text[OAI_TASK_TEXT])
 {
-    enum { SHOWN = 64 };
+    enum { SHOWN = 32, LONGEST = 96 };
     char name[SHOWN];
     size_t length = 0;
     // Byte by byte: TSan looks into calls, and takes a worker's loop and a task for two threads.
     for (const char *from = oai_task_name(task); *from && length < SHOWN - 1; from++)
         name[length++] = *from;
     name[length] = '\0';
-    snprintf(text, OAI_TASK_TEXT, "task %" PRIu64 " (%s%s%s)", oai_sim_number(task), name,
-             name[0] ? ", " : "", task->where ? task->where : "?");
+    const char *where = task->where ? task->where : "?";
+    size_t all = strlen(where);
+    size_t cut = all > LONGEST ? all - LONGEST : 0; // of a long path the end is shown
+    snprintf(text, OAI_TASK_TEXT, "task %" PRIu64 " (%s%s%s%s)", oai_sim_number(task), name,
+             name[0] ? ", " : "", cut ? "..." : "", where + cut);
     return text;
 }

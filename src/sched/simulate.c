@@ -2,10 +2,10 @@
 // simulate.c - one worker, a seed that says who runs next, and a clock of its own (simulate.h).
 //
 // Points. Every call that can touch another task is a point: there the seed may let another run
-// first (oai_point() in wait.h). One that only takes (a lock, a join) has its point before what it
-// does, one that only gives (an unlock, a release) behind it, others have one on either side. What
-// a task does between two points happens as one step. Nothing is missed by that: to take later, or
-// to give earlier, is no other run for the rest (R. J. Lipton, "Reduction", CACM 18, 1975).
+// first (oai_point() in wait.h). One that only gives (an unlock, a release, a spawn) has its point
+// behind what it does, one that only looks (a try, a join) before it, others have one on either
+// side. What a task does between two points happens as one step. Nothing is missed by that: to give
+// earlier is no other run for the rest (R. J. Lipton, "Reduction", CACM 18, 1975).
 //
 // Choices. A worker that is simulated looks around before every dispatch (its tick is 1). All that
 // is ready then goes into a window of so many tasks, and one of those is chosen. Half of the seeds
@@ -150,6 +150,9 @@ void oai_sim_add(oai_sim_t *sim, oai_task_t *task)
 
 void oai_sim_yields(oai_sim_t *sim, const oai_task_t *task)
 {
+    oai_note_t *note = oai_note_of(task);
+    if (note)
+        *note = (oai_note_t){.call = "oa_yield"};
     sim->left = task;
     sim->yielded = true;
     set_clock(sim, oai_sim_now(sim) + LOOK * ++sim->yields);

@@ -690,6 +690,7 @@ oa_task_t *oa_self(void)
 uint64_t oa_task_id(oa_task_t *handle)
 {
     uint32_t ticket;
+    oai_point(__func__, handle);
     oai_task_t *task = lock_handle(handle, &ticket);
     if (!task)
         return 0;
@@ -707,6 +708,7 @@ const char *oai_task_name(const oai_task_t *task)
 const char *oa_task_name(oa_task_t *handle)
 {
     uint32_t ticket;
+    oai_point(__func__, handle);
     oai_task_t *task = lock_handle(handle, &ticket);
     if (!task)
         return NULL;

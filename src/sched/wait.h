@@ -205,8 +205,8 @@ static inline bool oai_simulating(void)
 }
 
 // In a public call that can touch another task, with no lock held: under simulation another may run
-// first. `call` (__func__) and its object are where the task is from here on. Before what a call
-// takes, behind what it gives, and on both sides where it is neither: told in simulate.c.
+// first. `call` and its object are where the task is from here on. Behind what a call gives, before
+// what it looks at, and on either side where it takes or does both: told in simulate.c.
 static inline void oai_point(const char *call, const void *object)
 {
     if (oai_simulating())

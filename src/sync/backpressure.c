@@ -106,6 +106,7 @@ int oa_backpressure_destroy(oa_backpressure_t *given)
 {
     if (!given)
         return -EINVAL;
+    oai_point(__func__, given);
     backpressure_state_t *bp = (backpressure_state_t *)(void *)given;
     uint64_t word = oai_word_lock(&bp->word);
     bool busy = (word & OAI_WORD_COUNT) != 0 || oai_wait_busy(&bp->waiters);

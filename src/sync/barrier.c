@@ -107,7 +107,7 @@ int oa_barrier_wait_until(oa_barrier_t *given, int64_t deadline)
     oai_wait_t wait;
     if (!given || state_of(given)->n == 0)
         return -EINVAL;
-    oai_point(__func__, given);
+    oai_point("oa_barrier_wait", given);
     int err = oai_wait_begin(&wait, true);
     if (err)
         return err;
@@ -116,7 +116,7 @@ int oa_barrier_wait_until(oa_barrier_t *given, int64_t deadline)
         err = oai_wait_park(&wait, deadline);
         err = err && take_back(state_of(given), &wait) ? err : 0;
     }
-    oai_point(__func__, given);
+    oai_point("oa_barrier_wait", given);
     return err;
 }
 
@@ -149,6 +149,7 @@ int oa_barrier_destroy(oa_barrier_t *given)
 {
     if (!given)
         return -EINVAL;
+    oai_point(__func__, given);
     barrier_state_t *barrier = state_of(given);
     oai_lock_t *lock = lock_of(barrier);
     oai_lock(lock);

@@ -333,7 +333,7 @@ int oa_chan_send(oa_chan_t *ch, const void *elem)
 
 int oa_chan_send_until(oa_chan_t *ch, const void *elem, int64_t deadline)
 {
-    return oai_simulating() ? send_simulated(ch, elem, deadline, __func__)
+    return oai_simulating() ? send_simulated(ch, elem, deadline, "oa_chan_send")
                             : send_until(ch, elem, deadline);
 }
 
@@ -345,7 +345,7 @@ int oa_chan_recv(oa_chan_t *ch, void *elem)
 
 int oa_chan_recv_until(oa_chan_t *ch, void *elem, int64_t deadline)
 {
-    return oai_simulating() ? recv_simulated(ch, elem, deadline, __func__)
+    return oai_simulating() ? recv_simulated(ch, elem, deadline, "oa_chan_recv")
                             : recv_until(ch, elem, deadline);
 }
 

@@ -72,7 +72,7 @@ int oa_cond_wait_until(oa_cond_t *cond, oa_mutex_t *mutex, int64_t deadline)
 {
     if (!cond || !mutex)
         return -EINVAL;
-    oai_point(__func__, cond);
+    oai_point("oa_cond_wait", cond);
     return oai_mutex_held(mutex) ? wait_on(state_of(cond), mutex, deadline) : -EPERM;
 }
 
@@ -113,6 +113,7 @@ int oa_cond_destroy(oa_cond_t *given)
 {
     if (!given)
         return -EINVAL;
+    oai_point(__func__, given);
     cond_state_t *cond = state_of(given);
     oai_lock(&cond->lock);
     bool busy = oai_wait_busy(&cond->waiters);

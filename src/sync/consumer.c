@@ -233,5 +233,9 @@ int oa_chan_consume_spec(oa_chan_t *ch, const oa_spec_t *given)
         return err;
     if (spec.task)
         *spec.task = NULL;
-    return ch && spec.fn && options_ok(&spec) ? consume(ch, &spec) : -EINVAL;
+    if (!ch || !spec.fn || !options_ok(&spec))
+        return -EINVAL;
+    err = consume(ch, &spec);
+    oai_point("oa_chan_consume", ch);
+    return err;
 }

@@ -127,6 +127,7 @@ int oa_group_destroy(oa_group_t *given)
 {
     if (!given)
         return -EINVAL;
+    oai_point(__func__, given);
     group_state_t *group = state_of(given);
     uint64_t word = oai_word_lock(&group->word);
     bool busy = (word & OAI_WORD_COUNT) != 0 || oai_wait_busy(&group->waiters);

@@ -107,7 +107,7 @@ int oa_latch_wait_until(oa_latch_t *latch, int64_t deadline)
 {
     if (!latch)
         return -EINVAL;
-    oai_point(__func__, latch);
+    oai_point("oa_latch_wait", latch);
     if (oai_wait_cancelled())
         return -ECANCELED;
     return is_open(state_of(latch)) ? 0 : wait_slow(state_of(latch), deadline);
@@ -136,6 +136,7 @@ int oa_latch_destroy(oa_latch_t *given)
 {
     if (!given)
         return -EINVAL;
+    oai_point(__func__, given);
     latch_state_t *latch = state_of(given);
     uint64_t word = oai_word_lock(&latch->word);
     bool busy = oai_wait_busy(&latch->waiters);

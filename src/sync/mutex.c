@@ -170,28 +170,39 @@ static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uin
     }
 }
 
+static inline int lock(oa_mutex_t *mutex, bool breakable, int64_t deadline)
+{
+    if (breakable && oai_wait_cancelled())
+        return -ECANCELED;
+    uintptr_t self = oai_wait_self();
+    if (OAI_LIKELY(try_take(state_of(mutex), self)))
+        return 0;
+    return lock_slow(state_of(mutex), breakable, deadline, self);
+}
+
+// Apart, as unlock_contended() is.
+static __attribute__((noinline)) int lock_simulated(oa_mutex_t *mutex, bool breakable,
+                                                    int64_t deadline)
+{
+    oai_point("oa_mutex_lock", mutex);
+    int err = lock(mutex, breakable, deadline);
+    oai_point("oa_mutex_lock", mutex);
+    return err;
+}
+
 int oa_mutex_lock(oa_mutex_t *mutex)
 {
     if (!mutex)
         return -EINVAL;
-    oai_point(__func__, mutex);
-    uintptr_t self = oai_wait_self();
-    if (OAI_LIKELY(try_take(state_of(mutex), self)))
-        return 0;
-    return lock_slow(state_of(mutex), false, OA_FOREVER, self);
+    return oai_simulating() ? lock_simulated(mutex, false, OA_FOREVER)
+                            : lock(mutex, false, OA_FOREVER);
 }
 
 int oa_mutex_lock_until(oa_mutex_t *mutex, int64_t deadline)
 {
     if (!mutex)
         return -EINVAL;
-    oai_point(__func__, mutex);
-    if (oai_wait_cancelled())
-        return -ECANCELED;
-    uintptr_t self = oai_wait_self();
-    if (OAI_LIKELY(try_take(state_of(mutex), self)))
-        return 0;
-    return lock_slow(state_of(mutex), true, deadline, self);
+    return oai_simulating() ? lock_simulated(mutex, true, deadline) : lock(mutex, true, deadline);
 }
 
 // The holder found WAITERS set. True: the mutex is freed or handed over; false: nobody is left in
@@ -289,6 +300,7 @@ int oa_mutex_destroy(oa_mutex_t *mutex)
 {
     if (!mutex)
         return -EINVAL;
+    oai_point(__func__, mutex);
     mutex_state_t *state = state_of(mutex);
     oai_lock(&state->lock);
     // Acquire: what the last holder did precedes what the caller does now.

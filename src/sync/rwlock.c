@@ -199,20 +199,15 @@ static uintptr_t holder(const void *lock)
     return atomic_load_explicit(&state->writer, memory_order_relaxed);
 }
 
-static inline int enter(oa_rwlock_t *given, bool writes, bool breakable, int64_t deadline,
-                        const char *call)
+static inline int enter(rwlock_state_t *lock, bool writes, bool breakable, int64_t deadline)
 {
-    if (!given)
-        return -EINVAL;
-    oai_point(call, given);
     if (breakable && oai_wait_cancelled())
         return -ECANCELED;
-    rwlock_state_t *lock = state_of(given);
     uintptr_t self = oai_wait_self();
     if (!try_enter(lock, writes)) {
         if (is_writer(lock, self))
             return -EDEADLK;
-        oai_waits_for(call, given, holder, false);
+        oai_waits_for(writes ? "oa_rwlock_wrlock" : "oa_rwlock_rdlock", lock, holder, false);
         int err = enter_slow(lock, writes ? self : 0, breakable, deadline);
         if (err)
             return err;
@@ -222,24 +217,44 @@ static inline int enter(oa_rwlock_t *given, bool writes, bool breakable, int64_t
     return 0;
 }
 
+static inline int read_lock(oa_rwlock_t *lock, bool breakable, int64_t deadline)
+{
+    if (!lock)
+        return -EINVAL;
+    oai_point("oa_rwlock_rdlock", lock);
+    int err = enter(state_of(lock), false, breakable, deadline);
+    oai_point("oa_rwlock_rdlock", lock);
+    return err;
+}
+
+static inline int write_lock(oa_rwlock_t *lock, bool breakable, int64_t deadline)
+{
+    if (!lock)
+        return -EINVAL;
+    oai_point("oa_rwlock_wrlock", lock);
+    int err = enter(state_of(lock), true, breakable, deadline);
+    oai_point("oa_rwlock_wrlock", lock);
+    return err;
+}
+
 int oa_rwlock_rdlock(oa_rwlock_t *lock)
 {
-    return enter(lock, false, false, OA_FOREVER, __func__);
+    return read_lock(lock, false, OA_FOREVER);
 }
 
 int oa_rwlock_wrlock(oa_rwlock_t *lock)
 {
-    return enter(lock, true, false, OA_FOREVER, __func__);
+    return write_lock(lock, false, OA_FOREVER);
 }
 
 int oa_rwlock_rdlock_until(oa_rwlock_t *lock, int64_t deadline)
 {
-    return enter(lock, false, true, deadline, __func__);
+    return read_lock(lock, true, deadline);
 }
 
 int oa_rwlock_wrlock_until(oa_rwlock_t *lock, int64_t deadline)
 {
-    return enter(lock, true, true, deadline, __func__);
+    return write_lock(lock, true, deadline);
 }
 
 int oa_rwlock_tryrdlock(oa_rwlock_t *lock)
@@ -324,6 +339,7 @@ int oa_rwlock_destroy(oa_rwlock_t *given)
 {
     if (!given)
         return -EINVAL;
+    oai_point(__func__, given);
     rwlock_state_t *lock = state_of(given);
     uint64_t word = oai_word_lock(&lock->word);
     bool busy = word & (WRITER | OAI_WORD_COUNT) || oai_wait_busy(&lock->waiters);

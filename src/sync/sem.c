@@ -99,14 +99,21 @@ static int acquire_slow(sem_state_t *sem, int64_t deadline)
     return err;
 }
 
+static inline int acquire(sem_state_t *sem, int64_t deadline)
+{
+    if (oai_wait_cancelled())
+        return -ECANCELED;
+    return try_take(sem) ? 0 : acquire_slow(sem, deadline);
+}
+
 int oa_sem_acquire_until(oa_sem_t *sem, int64_t deadline)
 {
     if (!sem)
         return -EINVAL;
-    oai_point(__func__, sem);
-    if (oai_wait_cancelled())
-        return -ECANCELED;
-    return try_take(state_of(sem)) ? 0 : acquire_slow(state_of(sem), deadline);
+    oai_point("oa_sem_acquire", sem);
+    int err = acquire(state_of(sem), deadline);
+    oai_point("oa_sem_acquire", sem);
+    return err;
 }
 
 int oa_sem_acquire(oa_sem_t *sem)
@@ -165,6 +172,7 @@ int oa_sem_destroy(oa_sem_t *sem)
 {
     if (!sem)
         return -EINVAL;
+    oai_point(__func__, sem);
     sem_state_t *state = state_of(sem);
     uint64_t word = oai_word_lock(&state->word);
     bool busy = oai_wait_busy(&state->waiters);

@@ -349,6 +349,63 @@ static void planted_deadlocks(void)
     CHECK(strstr(log.errors, "a circle: task ") != NULL);
 }
 
+// ---- What fails only while another holds it -----------------------------------------------------
+
+static oa_rwlock_t rwlock;
+static oa_sem_t permit;
+static int busy[5]; // of each kind, over all seeds
+
+static void holds_all_for_a_moment(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_mutex_lock(&a), 0);
+    CHECK_EQ(oa_mutex_unlock(&a), 0);
+    CHECK_EQ(oa_rwlock_wrlock(&rwlock), 0);
+    CHECK_EQ(oa_rwlock_unlock(&rwlock), 0);
+    CHECK_EQ(oa_sem_acquire(&permit), 0);
+    CHECK_EQ(oa_sem_release(&permit), 0);
+}
+
+static void tries_all(void *arg)
+{
+    oa_task_t *task;
+    (void)arg;
+    CHECK_EQ(oa_go(holds_all_for_a_moment, .task = &task), 0);
+    int err[] = {
+        oa_mutex_trylock(&a),         oa_mutex_lock_until(&b, oa_now()),
+        oa_rwlock_tryrdlock(&rwlock), oa_rwlock_trywrlock(&rwlock),
+        oa_sem_tryacquire(&permit),
+    };
+    CHECK_EQ(err[1], 0);
+    CHECK_EQ(oa_mutex_unlock(&b), 0);
+    CHECK(err[4] == 0 || err[4] == -EAGAIN);
+    for (int i = 0; i < 5; i++)
+        busy[i] += err[i] != 0;
+    if (err[0] == 0)
+        CHECK_EQ(oa_mutex_unlock(&a), 0);
+    if (err[2] == 0)
+        CHECK_EQ(oa_rwlock_unlock(&rwlock), 0);
+    if (err[3] == 0)
+        CHECK_EQ(oa_rwlock_unlock(&rwlock), 0);
+    if (err[4] == 0)
+        CHECK_EQ(oa_sem_release(&permit), 0);
+    CHECK_EQ(oa_join(task), 0);
+}
+
+static void tries_fail(void)
+{
+    struct log log;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        oa_mutex_init(&a);
+        oa_mutex_init(&b);
+        oa_rwlock_init(&rwlock);
+        oa_sem_init(&permit, 1);
+        CHECK_EQ(simulate(seed, tries_all, NULL, &log), 0);
+    }
+    CHECK(busy[0] > 0 && busy[2] > 0 && busy[4] > 0);
+    CHECK(busy[3] > busy[2]); // the caller itself reads, where it could
+}
+
 // ---- Deadlocks ----------------------------------------------------------------------------------
 
 struct circle {
@@ -518,7 +575,7 @@ static void outside_ends(void)
     CHECK_EQ(simulate(1, waits_in_vain, &sem, &log), -EDEADLK);
     thread_join(&thread);
     CHECK_EQ(log.warnings, 0);
-    CHECK(strstr(log.errors, "deadlock: 1 tasks") != NULL);
+    CHECK(strstr(log.errors, "deadlock: 1 task waits") != NULL);
 }
 
 // A deadlock is told only where the process has no thread beside the simulation's. An emulator may
@@ -579,6 +636,7 @@ int main(void)
     outside_is_told();
     of_the_environment();
     planted();
+    tries_fail();
     if (!told)
         return 0;
     planted_deadlocks();
