@@ -31,8 +31,7 @@
 // OA_LOG_DEBUG each step. In these lines the first task is task 1, and so on.
 //  - Points: in each call by which tasks can touch each other the seed may let another run first,
 //    also where the call need not wait. What a task does between two such calls it does in one go:
-//    a data race between them is not found, and a lock that is taken and given back with no other
-//    call between is never found held.
+//    a data race between them is not found.
 //  - Time: the clock is virtual, oa_now() and oa_after() of its tasks too. It begins at OA_SECOND.
 //    Each look at it, also that of a call with a deadline, takes 100 nanoseconds, and so does
 //    oa_yield(), or a multiple of it when tasks do nothing else. When all tasks wait it is set to
