@@ -578,8 +578,8 @@ static void outside_ends(void)
     CHECK(strstr(log.errors, "deadlock: 1 task waits") != NULL);
 }
 
-// A deadlock is told only where the process has no thread beside the simulation's. An emulator may
-// have one of its own.
+// A deadlock is told only where the process is known to have no thread beside the simulation's: an
+// emulator may have one of its own, or not tell.
 static bool alone(void)
 {
     char text[1024] = "";
@@ -591,8 +591,8 @@ static bool alone(void)
     for (int i = 0; i < 18 && rest != NULL; i++)
         rest = strchr(rest + 1, ' ');
     CHECK(rest != NULL && sscanf(rest, "%d", &threads) == 1);
-    if (threads > 1)
-        printf("skipped: deadlocks: there are %d threads from the start\n", threads);
+    if (threads != 1)
+        printf("skipped: deadlocks: at the start there are %d threads\n", threads);
     return threads == 1;
 }
 
