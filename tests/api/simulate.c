@@ -5,7 +5,17 @@
 
 #include "support.h"
 
-enum { SEEDS = 200 }; // in which each planted error must show
+// So many seeds of a planted error, some of which must show it.
+static int seeds(void)
+{
+    return 20 + (int)test_scale(180);
+}
+
+// So many of what each must show.
+static uint64_t few_seeds(void)
+{
+    return 10 + (uint64_t)test_scale(40);
+}
 
 // What a run has logged at error level or below, and a digest of all lines.
 struct log {
@@ -84,7 +94,7 @@ static void all_kinds(void *arg)
 static void same_seed_same_run(void)
 {
     uint64_t first_order = 0, orders = 0;
-    for (uint64_t seed = 1; seed <= 50; seed++) {
+    for (uint64_t seed = 1; seed <= few_seeds(); seed++) {
         struct log log, again;
         struct work first, second;
         CHECK_EQ(simulate(seed, all_kinds, &first, &log), 0);
@@ -98,7 +108,7 @@ static void same_seed_same_run(void)
         CHECK_EQ(log.warnings, 0);
         CHECK(log.lines > 20);
     }
-    CHECK(orders > 40); // other seeds are other runs
+    CHECK(orders > few_seeds() / 5 * 4); // other seeds are other runs
 }
 
 // ---- Time ---------------------------------------------------------------------------------------
@@ -122,7 +132,7 @@ static void sleeps(void *arg)
 
 static void sleep_and_tell(void *arg)
 {
-    CHECK_EQ(oa_sleep(60 * OA_SECOND), 0);
+    CHECK_EQ(oa_sleep(OA_SECOND), 0);
     atomic_store((atomic_bool *)arg, true);
 }
 
@@ -151,7 +161,7 @@ static void time_jumps(void)
     CHECK_EQ(simulate(3, sleeps, NULL, &log), 0);
     CHECK(real_now() - before < 3600 * OA_SECOND);
     CHECK(strcmp(log.errors, "") == 0);
-    for (uint64_t seed = 1; seed <= 4; seed++)
+    for (uint64_t seed = 1; seed <= 2; seed++)
         CHECK_EQ(simulate(seed, polls, NULL, &log), 0);
 }
 
@@ -307,12 +317,12 @@ static void lock_order(void *arg)
 static int shown(oa_fn *fn, int expected, bool (*shows)(void), struct log *log)
 {
     int found = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (int seed = 1; seed <= seeds(); seed++) {
         struct log own;
         oa_mutex_init(&a);
         oa_mutex_init(&b);
         oa_cond_init(&changed);
-        int err = simulate(seed, fn, NULL, &own);
+        int err = simulate((uint64_t)seed, fn, NULL, &own);
         CHECK(err == 0 || err == -EDEADLK);
         bool failed = shows ? shows() : err == expected;
         if (failed && found++ == 0)
@@ -330,21 +340,21 @@ static void planted(void)
 {
     struct log log;
     int found = shown(lost_update, 0, update_was_lost, &log);
-    printf("lost update: %d of %d seeds\n", found, SEEDS);
-    CHECK(found > 0 && found < SEEDS);
+    printf("lost update: %d of %d seeds\n", found, seeds());
+    CHECK(found > 0 && found < seeds());
 }
 
 static void planted_deadlocks(void)
 {
     struct log log;
     int found = shown(lost_wake, -EDEADLK, NULL, &log);
-    printf("lost wake-up: %d of %d seeds\n%s", found, SEEDS, log.errors);
-    CHECK(found > 0 && found < SEEDS);
+    printf("lost wake-up: %d of %d seeds\n%s", found, seeds(), log.errors);
+    CHECK(found > 0 && found < seeds());
     CHECK(strstr(log.errors, "waits in oa_cond_wait") != NULL);
     CHECK(strstr(log.errors, "waits in oa_join for task 2") != NULL);
     found = shown(lock_order, -EDEADLK, NULL, &log);
-    printf("lock order: %d of %d seeds\n%s", found, SEEDS, log.errors);
-    CHECK(found > 0 && found < SEEDS);
+    printf("lock order: %d of %d seeds\n%s", found, seeds(), log.errors);
+    CHECK(found > 0 && found < seeds());
     CHECK(strstr(log.errors, "(one, ") != NULL && strstr(log.errors, "(other, ") != NULL);
     CHECK(strstr(log.errors, "a circle: task ") != NULL);
 }
@@ -395,12 +405,12 @@ static void tries_all(void *arg)
 static void tries_fail(void)
 {
     struct log log;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (int seed = 1; seed <= seeds(); seed++) {
         oa_mutex_init(&a);
         oa_mutex_init(&b);
         oa_rwlock_init(&rwlock);
         oa_sem_init(&permit, 1);
-        CHECK_EQ(simulate(seed, tries_all, NULL, &log), 0);
+        CHECK_EQ(simulate((uint64_t)seed, tries_all, NULL, &log), 0);
     }
     CHECK(busy[0] > 0 && busy[2] > 0 && busy[4] > 0);
     CHECK(busy[3] > busy[2]); // the caller itself reads, where it could
@@ -485,7 +495,7 @@ static void join_in_a_circle(void *arg)
 static void joins_end(void)
 {
     struct log log;
-    for (uint64_t seed = 1; seed <= 50; seed++) {
+    for (uint64_t seed = 1; seed <= few_seeds(); seed++) {
         struct circle circle = {.count = 0};
         CHECK_EQ(simulate(seed, join_in_a_circle, &circle, &log), -EDEADLK);
         CHECK(circle.broken >= 1);
@@ -497,7 +507,7 @@ static void joins_end(void)
 static void deadlocks_end(void)
 {
     struct log log;
-    for (uint64_t seed = 1; seed <= 50; seed++) {
+    for (uint64_t seed = 1; seed <= few_seeds(); seed++) {
         struct stuck stuck = {.mutex = OA_MUTEX_INIT, .ch = oa_chan_make(0)};
         CHECK_EQ(simulate(seed, every_wait, &stuck, &log), -EDEADLK);
         CHECK_EQ(stuck.locked, -EDEADLK);
