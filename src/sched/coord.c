@@ -360,7 +360,7 @@ static void init_worker(oa_coord_t *coord, int id)
     worker->coord = coord;
     worker->id = id;
     worker->tick = oai_sim_of(coord) ? 1 : OAI_TICK;
-    worker->random = oai_sim_of(coord) ? oai_sim_random(coord->sim)
+    worker->random = oai_sim_of(coord) ? oai_sim_worker_seed(coord->sim)
                                        : (uint64_t)id * UINT64_C(0x9E3779B97F4A7C15) + 1;
     oai_task_cache_init(&worker->tasks, &coord->tasks);
     oai_runq_init(&worker->queue);
@@ -517,6 +517,7 @@ int oa_shutdown(oa_coord_t *coord, oa_shutdown_t mode)
         return -EINVAL;
     if (!coord && !(coord = oa_coord()))
         return -EPERM;
+    oai_point(__func__, NULL);
     int next = mode == OA_DRAIN ? OAI_DRAINING : OAI_CANCELLING;
     oai_lock(&coord->inject.lock);
     bool grows = atomic_load_explicit(&coord->state, memory_order_relaxed) < next;

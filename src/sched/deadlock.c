@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // deadlock.c - all tasks of a simulation wait for each other: who for what, and how that ends.
 //
-// Owns:    nothing. Callers: the only worker, between two tasks; no other thread is there.
+// Owns:    nothing. Callers: the only worker, between two tasks; no other thread is there, but one
+//          that sleeps until the coordinator has ended.
 // Design:  where a task waits its note tells; who holds what it waits for, the primitive. A wait
 //          that is broken returns -EDEADLK, and its task is cancelled. Waits that guard the
 //          caller's memory (a join, a group's) end by themselves when the tasks end that they wait
-//          for; they are broken only where that alone is the deadlock. What is held at a gate, or
-//          has not begun, is dropped by the cancel of all.
+//          for. Where nothing else is left one of them is broken, then it is seen what comes of it.
+//          What is held at a gate, or has not begun, is dropped by the cancel of all.
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -91,6 +92,13 @@ static void count_one(oai_task_t *task, void *count)
         ++*(size_t *)count;
 }
 
+size_t oai_deadlock_size(oa_coord_t *coord)
+{
+    size_t count = 0;
+    oai_coord_for_each(coord, count_one, &count);
+    return count;
+}
+
 static void tell_one(oai_task_t *task, void *lines)
 {
     if (waits(task) && (*(size_t *)lines)++ < MOST_LINES)
@@ -136,11 +144,10 @@ static void tell_circle(oa_coord_t *coord, oai_task_t *first)
     oai_log(coord, OA_LOG_ERROR, "%s%s", line, task == first ? "" : " ...");
 }
 
-static void tell(oa_coord_t *coord)
+void oai_deadlock_tell(oa_coord_t *coord)
 {
-    size_t count = 0, lines = 0;
+    size_t count = oai_deadlock_size(coord), lines = 0;
     search_t search = {.found = NULL};
-    oai_coord_for_each(coord, count_one, &count);
     oai_log(coord, OA_LOG_ERROR, "simulation: seed %" PRIu64 ": deadlock: %zu %s for ever",
             oai_sim_seed(coord->sim), count, count == 1 ? "task waits" : "tasks wait");
     oai_coord_for_each(coord, tell_one, &lines);
@@ -153,47 +160,53 @@ static void tell(oa_coord_t *coord)
 
 // ---- Broken -------------------------------------------------------------------------------------
 
-typedef struct breaking {
-    bool guards; // which waits are broken
-    bool any;
-} breaking_t;
-
-static void break_one(oai_task_t *task, void *arg)
+static bool break_one(oai_task_t *task)
 {
-    breaking_t *breaking = arg;
+    return oai_wait_break(task, word_of(task) & ~(uint64_t)OAI_WORD_SAVED, -EDEADLK);
+}
+
+static void break_unguarded(oai_task_t *task, void *any)
+{
     if (!waits(task) || is_held(task))
         return;
     const oai_note_t *note = oai_note_of(task);
-    if ((note && note->guards) != breaking->guards)
-        return;
-    if (oai_wait_break(task, word_of(task) & ~(uint64_t)OAI_WORD_SAVED, -EDEADLK))
-        breaking->any = true;
+    if (!(note && note->guards) && break_one(task))
+        *(bool *)any = true;
 }
 
 // A joiner whose wait is broken may not be woken by the end of the task before it has taken that
 // wait back: oa_join's, which nothing else breaks, is not looked at then.
-static void guard_joiner(oai_task_t *task, void *arg)
+static void look_at_joiner(oai_task_t *task, void *arg)
 {
     (void)arg;
     if (task->joiner)
         task->joiner->breakable = true;
 }
 
-static bool break_waits(oa_coord_t *coord, bool guards)
+static void find_any(oai_task_t *task, void *arg)
 {
-    breaking_t breaking = {.guards = guards};
-    if (guards)
-        oai_coord_for_each(coord, guard_joiner, NULL);
-    oai_coord_for_each(coord, break_one, &breaking);
-    return breaking.any;
+    search_t *search = arg;
+    if (!search->found && waits(task) && !is_held(task))
+        search->found = task;
 }
 
-void oai_deadlock(oa_coord_t *coord, bool first)
+// Of a circle if there is one: who waits for such a one from outside goes on by itself.
+static void break_a_guarded(oa_coord_t *coord)
 {
-    if (first)
-        tell(coord);
-    if (!break_waits(coord, false))
-        break_waits(coord, true);
-    if (first)
-        oa_shutdown(coord, OA_CANCEL); // -EALREADY: it was cancelled before
+    search_t search = {.found = NULL};
+    oai_coord_for_each(coord, find_circle, &search);
+    if (!search.found)
+        oai_coord_for_each(coord, find_any, &search);
+    if (search.found)
+        break_one(search.found);
+}
+
+void oai_deadlock_break(oa_coord_t *coord)
+{
+    bool any = false;
+    oai_coord_for_each(coord, look_at_joiner, NULL);
+    oai_coord_for_each(coord, break_unguarded, &any);
+    // -EALREADY: it was cancelled before, and what that has let go has ended or waits again.
+    if (oa_shutdown(coord, OA_CANCEL) == -EALREADY && !any)
+        break_a_guarded(coord);
 }

@@ -259,8 +259,8 @@ void oai_wait_break_cancelled(oai_task_t *task);
 // From the next stack: the registers of a task that parks have been stored.
 void oai_wait_saved(oai_task_t *task);
 
-// What has ended the wait of the calling task, which was resumed: 0, -ETIMEDOUT, -ECANCELED; and
-// its cold half, for a word with a cause.
+// What has ended the wait of the calling task, which was resumed: 0, -ETIMEDOUT, -ECANCELED,
+// -EDEADLK; and its cold half, for a word with a cause.
 int oai_wait_broken(oai_task_t *task, uint64_t word);
 
 enum { OAI_WAIT_CAUSE = 3 << 4 }; // no cause: it was woken
@@ -414,7 +414,7 @@ struct oa_coord {
     _Atomic bool ended;
     bool held;      // it lives without tasks while nobody waits: under the injection queue's lock
     int waits;      // who is in oa_wait: under the same lock, as the next
-    int asleep;     // plain threads among those, without a deadline
+    int asleep;     // plain threads that have waited for its end without a deadline: they stay
     bool lent;      // worker 0 is the thread that called oa_run
     int workers;    // constant, as all below but what has its own lock
     oai_sim_t *sim; // NULL: it is no simulation

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // simulate.c - one worker, a seed that says who runs next, and a clock of its own (simulate.h).
 //
-// Points. Every call that can touch another task is a point: there the seed may let another run
-// first (oai_point() in wait.h). One that only gives (an unlock, a release, a spawn) has its point
-// behind what it does, one that only looks (a try, a join) before it, others have one on either
-// side. What a task does between two points happens as one step. Nothing is missed by that: to give
-// earlier is no other run for the rest (R. J. Lipton, "Reduction", CACM 18, 1975).
+// Points. Every call that can touch another task has a point on either side of what it does, one
+// that only looks has the one before (oai_point() in wait.h): there the seed may let another run
+// first. So what a call does and what the task does between two calls are steps by themselves.
 //
 // Choices. A worker that is simulated looks around before every dispatch (its tick is 1). All that
 // is ready then goes into a window of so many tasks, and one of those is chosen. Half of the seeds
@@ -17,8 +15,9 @@
 // clock.
 //
 // Time. The clock stands while anything is ready; whoever looks at it makes it go on by a little,
-// so that a loop that waits for it ends. So does whoever yields, and by more the longer nothing but
-// that is done: it may wait for one who sleeps. When all wait it is set to the next expiry. When
+// so that a loop that waits for it ends. So does whoever yields, and by more the more of that is
+// done and no task waits or ends meanwhile, for somebody may wait so for one who sleeps; and, after
+// a million of them, whoever comes to a point. When all wait it is set to the next expiry. When
 // nothing will ever expire, and the process has no other thread, that is a deadlock (deadlock.c).
 //
 // Blocking and pinned tasks run as all others do: none is made HOSTED (task.c).
@@ -33,8 +32,9 @@
 #include "sched/wait.h"
 
 enum {
-    WINDOW = 256,      // tasks that a choice is made among
-    LONGEST_PERIOD = 5 // log2 of it
+    WINDOW = 256,       // tasks that a choice is made among
+    LONGEST_PERIOD = 5, // log2 of it
+    PATIENCE = 1 << 20, // points in a row that take no time
 };
 static const int64_t START = INT64_C(1000000000);         // ns: what the clock begins with
 static const int64_t LOOK = 100;                          // ns that a look at it takes, or a yield
@@ -49,17 +49,17 @@ struct oai_sim {
     // Read by threads outside, written by the worker: no more than a figure.
     _Atomic int64_t now;
     _Atomic uint64_t ids; // given out so far: by anybody
-    _Atomic bool outside; // a thread outside was told of: by anybody
+    _Atomic bool outside; // a thread outside has acted on it: by anybody
     // The worker's own, as the rest.
     uint64_t random;
-    uint64_t ranking; // of the present ranks
-    uint64_t steps;   // choices made
-    uint64_t trace;   // what tells one run from another
-    bool alone;       // no other thread was there when nothing was ready last
-    bool deadlocked;
+    uint64_t ranking;       // of the present ranks
+    uint64_t steps;         // choices made
+    uint64_t trace;         // what tells one run from another
+    bool alone;             // no other thread was there when nothing was ready last
+    bool deadlocked, told;  // told: of a thread outside
     const oai_task_t *left; // it has yielded, or another is to run in its place
-    int64_t yields;         // in a row
-    bool yielded;
+    int64_t yields, points; // in a row: since a task last waited or ended
+    bool stays;             // the task that leaves is ready still
     size_t count;
     oai_task_t *ready[WINDOW];
 };
@@ -106,7 +106,7 @@ uint64_t oai_sim_number(const oai_task_t *task)
     return task->id - oai_task_coord(task)->sim->first_id + 1;
 }
 
-uint64_t oai_sim_random(const oai_sim_t *sim)
+uint64_t oai_sim_worker_seed(const oai_sim_t *sim)
 {
     return mix(sim->seed) | 1;
 }
@@ -116,24 +116,36 @@ int64_t oai_sim_now(const oai_sim_t *sim)
     return atomic_load_explicit(&sim->now, memory_order_relaxed);
 }
 
-static void set_clock(oai_sim_t *sim, int64_t now)
+// The clock goes on, and stops before OA_FOREVER.
+static void add_time(oai_sim_t *sim, int64_t ns)
 {
+    int64_t now;
+    if (__builtin_add_overflow(oai_sim_now(sim), ns, &now) || now == OA_FOREVER)
+        now = OA_FOREVER - 1;
     atomic_store_explicit(&sim->now, now, memory_order_relaxed);
 }
 
 int64_t oai_sim_look(oai_sim_t *sim)
 {
     int64_t now = oai_sim_now(sim);
-    set_clock(sim, now + LOOK);
+    add_time(sim, LOOK);
     return now;
 }
 
 void oai_sim_outside(oa_coord_t *coord)
 {
-    // Relaxed: told once.
-    if (!atomic_exchange_explicit(&coord->sim->outside, true, memory_order_relaxed))
-        oai_log(coord, OA_LOG_WARN,
-                "simulation: a thread that is no task of it acts on it: it cannot be repeated");
+    // Relaxed: the worker tells it, at its next look; here a lock may be held.
+    atomic_store_explicit(&coord->sim->outside, true, memory_order_relaxed);
+}
+
+static void tell_outside(oa_coord_t *coord)
+{
+    oai_sim_t *sim = coord->sim;
+    if (sim->told || !atomic_load_explicit(&sim->outside, memory_order_relaxed))
+        return;
+    sim->told = true;
+    oai_log(coord, OA_LOG_WARN,
+            "simulation: a thread that is no task of it acts on it: it cannot be repeated");
 }
 
 // ---- Choices ------------------------------------------------------------------------------------
@@ -154,8 +166,8 @@ void oai_sim_yields(oai_sim_t *sim, const oai_task_t *task)
     if (note)
         *note = (oai_note_t){.call = "oa_yield"};
     sim->left = task;
-    sim->yielded = true;
-    set_clock(sim, oai_sim_now(sim) + LOOK * ++sim->yields);
+    sim->stays = true;
+    add_time(sim, LOOK * ++sim->yields);
 }
 
 static bool one_in_a_period(oai_sim_t *sim)
@@ -206,14 +218,15 @@ static void record(oa_coord_t *coord, const oai_task_t *task)
 oai_task_t *oai_sim_choose(oa_coord_t *coord)
 {
     oai_sim_t *sim = coord->sim;
+    tell_outside(coord);
     if (sim->count == 0)
         return NULL;
     if (sim->ranked && one_in_a_period(sim))
         sim->ranking = (uint64_t)oai_random(&sim->random) << 32 | oai_random(&sim->random);
     size_t index = sim->ranked ? highest(sim) : any(sim);
-    if (!sim->yielded)
-        sim->yields = 0;
-    sim->yielded = false;
+    if (!sim->stays)
+        sim->yields = sim->points = 0;
+    sim->stays = false;
     sim->left = NULL;
     sim->alone = false;
     oai_task_t *task = sim->ready[index];
@@ -230,15 +243,18 @@ void oai_point_reached(const char *call, const void *object)
     oai_sim_t *sim = worker && worker->current ? worker->coord->sim : NULL;
     if (!sim)
         return;
+    int kept = errno; // no user expects another one behind an unlock; the thread is the same
     oai_note_t *note = oai_note_of(worker->current);
     if (note)
         *note = (oai_note_t){.call = call, .object = object};
-    if ((!sim->ranked && !one_in_a_period(sim)) || oai_worker_prepare(worker) != 0)
-        return;
-    if (!sim->ranked)
-        sim->left = worker->current;
-    int kept = errno; // no user expects another one behind an unlock; the thread is the same
-    oai_worker_leave(worker, OAI_LEAVE_PREEMPTED);
+    if (++sim->points > PATIENCE)
+        add_time(sim, LOOK * (sim->points - PATIENCE));
+    if ((sim->ranked || one_in_a_period(sim)) && oai_worker_prepare(worker) == 0) {
+        sim->stays = true;
+        if (!sim->ranked)
+            sim->left = worker->current;
+        oai_worker_leave(worker, OAI_LEAVE_PREEMPTED);
+    }
     errno = kept;
 }
 
@@ -257,20 +273,24 @@ static bool is_alone(oa_coord_t *coord)
 
 bool oai_sim_idle(oa_coord_t *coord, int64_t next)
 {
+    oai_sim_t *sim = coord->sim;
+    tell_outside(coord);
     if (next != INT64_MAX) {
-        if (next > oai_sim_now(coord->sim))
-            set_clock(coord->sim, next);
+        if (next > oai_sim_now(sim))
+            add_time(sim, next - oai_sim_now(sim));
         return true;
     }
     // What another thread has done before it ended or slept is seen by the next look around.
-    oai_sim_t *sim = coord->sim;
     bool was_alone = sim->alone;
     sim->alone = is_alone(coord);
     if (!was_alone || !sim->alone)
         return sim->alone;
-    bool again = sim->deadlocked;
+    if (oai_deadlock_size(coord) == 0) // it lives without tasks, until somebody comes
+        return false;
+    if (!sim->deadlocked)
+        oai_deadlock_tell(coord);
     sim->deadlocked = true;
-    oai_deadlock(coord, !again);
+    oai_deadlock_break(coord);
     return true;
 }
 

@@ -44,8 +44,8 @@ int64_t oai_sim_look(oai_sim_t *sim);
 // The number of a task in its simulation: the first is 1.
 uint64_t oai_sim_number(const oai_task_t *task);
 
-// The state of the random choices that primitives make.
-uint64_t oai_sim_random(const oai_sim_t *sim);
+// What the random choices of primitives begin with.
+uint64_t oai_sim_worker_seed(const oai_sim_t *sim);
 
 uint64_t oai_sim_seed(const oai_sim_t *sim);
 
@@ -54,8 +54,10 @@ void oai_sim_begins(oa_coord_t *coord);
 void oai_sim_ends(oa_coord_t *coord);
 bool oai_sim_deadlocked(const oai_sim_t *sim);
 
-// All tasks wait for each other: breaks their waits, which return -EDEADLK. The `first` time it
-// tells where each waits, and cancels them all (deadlock.c).
-void oai_deadlock(oa_coord_t *coord, bool first);
+// All tasks wait for each other (deadlock.c): how many do; tells where each waits; breaks their
+// waits, which return -EDEADLK, and cancels them all. To be called again if all wait once more.
+size_t oai_deadlock_size(oa_coord_t *coord);
+void oai_deadlock_tell(oa_coord_t *coord);
+void oai_deadlock_break(oa_coord_t *coord);
 
 #endif

@@ -182,6 +182,7 @@ static int go(const oa_spec_t *spec)
     int err = bare ? 0 : check(spec);
     if (OAI_UNLIKELY(err))
         return refuse(spec, err);
+    oai_point("oa_go", NULL);
     if (worker && worker->coord != coord)
         worker = NULL; // from outside
     // Who is no worker of the coordinator has entered it then, for the task may be over at any

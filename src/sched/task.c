@@ -486,11 +486,10 @@ static void free_ended(oai_task_t *task)
     free_task(task, own_worker(task));
 }
 
-static __attribute__((noinline)) int join(oa_task_t *handle, bool breakable, int64_t deadline)
+static int join_any(oa_task_t *handle, bool breakable, int64_t deadline)
 {
     uint32_t ticket;
     oai_wait_t wait;
-    oai_point("oa_join", handle);
     int err = oai_wait_begin(&wait, breakable);
     if (err)
         return err;
@@ -506,6 +505,14 @@ static __attribute__((noinline)) int join(oa_task_t *handle, bool breakable, int
         unlock(task, ticket);
     }
     return err == -EINPROGRESS ? -ETIMEDOUT : err;
+}
+
+static __attribute__((noinline)) int join(oa_task_t *handle, bool breakable, int64_t deadline)
+{
+    oai_point("oa_join", handle);
+    int err = join_any(handle, breakable, deadline);
+    oai_point("oa_join", handle);
+    return err;
 }
 
 // What oa_join() mostly is: a virtual thread waits for a task of its coordinator that runs. It
@@ -555,10 +562,9 @@ int oa_join_until(oa_task_t *handle, int64_t deadline)
     return join(handle, true, deadline);
 }
 
-int oa_detach(oa_task_t *handle)
+static int detach(oa_task_t *handle)
 {
     uint32_t ticket;
-    oai_point(__func__, handle);
     oai_task_t *task = lock_handle(handle, &ticket);
     if (!task)
         return -ESRCH;
@@ -574,6 +580,14 @@ int oa_detach(oa_task_t *handle)
     else // this handle is stale from here on; what the task itself asks for is another one
         unlock(task, next ? next : ticket & ~(uint32_t)OAI_TICKET_JOINABLE);
     return 0;
+}
+
+int oa_detach(oa_task_t *handle)
+{
+    oai_point(__func__, handle);
+    int err = detach(handle);
+    oai_point(__func__, handle);
+    return err;
 }
 
 // ---- Cancelled ----------------------------------------------------------------------------------
@@ -603,6 +617,7 @@ static bool cancel(oai_task_t *task)
 int oa_cancel(oa_task_t *handle)
 {
     uint32_t ticket;
+    oai_point(__func__, handle);
     oai_task_t *task = lock_handle(handle, &ticket);
     if (!task)
         return -ESRCH;

@@ -22,7 +22,8 @@
 //     saved    set SAVED                               release: the registers; seq_cst: see cancel
 //     resumed  read the word                           acquire: what was handed over
 //
-// A deadline or a cancel has nothing to hand over: it sets CLAIMED and READY in one exchange.
+// A deadline, a cancel or a deadlock has nothing to hand over: it sets CLAIMED and READY in one
+// exchange. A deadlock (deadlock.c) breaks what nothing else breaks, but no other thread is there.
 //
 // Cancel is a Dekker pair: the canceller sets the task's CANCELLED flag (before that, for all tasks
 // at once, the coordinator's state), then looks whether the task is parked; the parking task sets

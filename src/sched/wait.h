@@ -75,7 +75,8 @@ bool oai_wait_cancelled(void);
 void oai_wait_arm(oai_wait_t *wait);
 
 // Parks the caller until its wait, which is linked and whose object is unlocked, has been claimed
-// and is ready. Returns 0 when woken, -ECANCELED or -ETIMEDOUT: then the wait may still be linked.
+// and is ready. Returns 0 when woken, or -ECANCELED, -ETIMEDOUT, -EDEADLK (a wait that was not
+// breakable, too): then the wait may still be linked.
 int oai_wait_park(oai_wait_t *wait, int64_t deadline);
 
 // Under the object's lock, on a wait that was linked until now: true when the caller is the one
@@ -204,9 +205,8 @@ static inline bool oai_simulating(void)
 #endif
 }
 
-// In a public call that can touch another task, with no lock held: under simulation another may run
-// first. `call` and its object are where the task is from here on. Behind what a call gives, before
-// what it looks at, and on either side where it takes or does both: told in simulate.c.
+// In a public call that can touch another task, before and behind what it does, with no lock held:
+// under simulation another may run first. `call` and its object are where the task is from here on.
 static inline void oai_point(const char *call, const void *object)
 {
     if (oai_simulating())

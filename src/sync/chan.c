@@ -375,6 +375,7 @@ int oa_chan_close(oa_chan_t *ch)
 {
     if (!ch)
         return -EINVAL;
+    oai_point(__func__, ch);
     oai_lock(&ch->lock);
     bool closed = ch->closed;
     ch->closed = true;

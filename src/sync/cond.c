@@ -65,7 +65,7 @@ static int wait_on(cond_state_t *cond, oa_mutex_t *mutex, int64_t deadline)
     // It cannot lack a stack to wait: a worker on which a task goes on has one (worker.c).
     int locked = oa_mutex_lock(mutex);
     OAI_REQUIRE(locked == 0 || locked == -EDEADLK);
-    return locked ? locked : err;
+    return locked ? -EPERM : err; // nobody could go on: it is not held
 }
 
 int oa_cond_wait_until(oa_cond_t *cond, oa_mutex_t *mutex, int64_t deadline)
@@ -86,6 +86,7 @@ int oa_cond_signal(oa_cond_t *given)
     if (!given)
         return -EINVAL;
     cond_state_t *cond = state_of(given);
+    oai_point(__func__, given);
     oai_lock(&cond->lock);
     oai_wait_t *wait = oai_wait_claim_first(&cond->waiters);
     oai_unlock(&cond->lock);
@@ -100,6 +101,7 @@ int oa_cond_broadcast(oa_cond_t *given)
     if (!given)
         return -EINVAL;
     cond_state_t *cond = state_of(given);
+    oai_point(__func__, given);
     oai_list_t claimed = {NULL, NULL};
     oai_lock(&cond->lock);
     oai_wait_claim_all(&cond->waiters, 0, &claimed);

@@ -235,6 +235,7 @@ int oa_chan_consume_spec(oa_chan_t *ch, const oa_spec_t *given)
         *spec.task = NULL;
     if (!ch || !spec.fn || !options_ok(&spec))
         return -EINVAL;
+    oai_point("oa_chan_consume", ch);
     err = consume(ch, &spec);
     oai_point("oa_chan_consume", ch);
     return err;

@@ -95,7 +95,9 @@ int oa_group_wait_until(oa_group_t *group, int64_t deadline)
     if (oai_task_group() == group)
         return -EDEADLK;
     oai_point("oa_group_wait", group);
-    return wait_empty(state_of(group), true, deadline);
+    int err = wait_empty(state_of(group), true, deadline);
+    oai_point("oa_group_wait", group);
+    return err;
 }
 
 int oa_group_wait(oa_group_t *group)
@@ -114,6 +116,7 @@ int oa_group_cancel(oa_group_t *given)
         return -EINVAL;
     group_state_t *group = state_of(given);
     struct oai_task *dropped = NULL;
+    oai_point(__func__, given);
     uint64_t word = oai_word_lock(&group->word);
     for (oai_link_t *member = group->members.head; member; member = member->next)
         dropped = oai_member_cancel(member, dropped);

@@ -63,6 +63,7 @@ int oa_latch_arrive(oa_latch_t *latch)
 {
     if (!latch)
         return -EINVAL;
+    oai_point(__func__, latch);
     arrive(state_of(latch));
     oai_point(__func__, latch);
     return 0;
@@ -103,14 +104,21 @@ static int wait_slow(latch_state_t *latch, int64_t deadline)
     return err;
 }
 
+static inline int wait_until(latch_state_t *latch, int64_t deadline)
+{
+    if (oai_wait_cancelled())
+        return -ECANCELED;
+    return is_open(latch) ? 0 : wait_slow(latch, deadline);
+}
+
 int oa_latch_wait_until(oa_latch_t *latch, int64_t deadline)
 {
     if (!latch)
         return -EINVAL;
     oai_point("oa_latch_wait", latch);
-    if (oai_wait_cancelled())
-        return -ECANCELED;
-    return is_open(state_of(latch)) ? 0 : wait_slow(state_of(latch), deadline);
+    int err = wait_until(state_of(latch), deadline);
+    oai_point("oa_latch_wait", latch);
+    return err;
 }
 
 int oa_latch_wait(oa_latch_t *latch)

@@ -67,7 +67,9 @@ int oa_mutex_trylock(oa_mutex_t *mutex)
     if (!mutex)
         return -EINVAL;
     oai_point(__func__, mutex);
-    return try_take(state_of(mutex), oai_wait_self()) ? 0 : -EBUSY;
+    int err = try_take(state_of(mutex), oai_wait_self()) ? 0 : -EBUSY;
+    oai_point(__func__, mutex);
+    return err;
 }
 
 // Under `lock`: the WAITERS bit follows the list.
@@ -261,6 +263,7 @@ static inline int unlock(mutex_state_t *state, uint64_t self)
 // Apart, as unlock_contended() is.
 static __attribute__((noinline)) int unlock_simulated(oa_mutex_t *mutex)
 {
+    oai_point("oa_mutex_unlock", mutex);
     int err = unlock(state_of(mutex), oai_wait_self());
     oai_point("oa_mutex_unlock", mutex);
     return err;

@@ -91,5 +91,7 @@ int oa_once(oa_once_t *given, oa_fn *fn, void *arg)
     // Acquire: pairs with the release of who has called the function.
     if (OAI_LIKELY(atomic_load_explicit(&once->word, memory_order_acquire) == DONE))
         return 0;
-    return call_or_wait(once, fn, arg);
+    int err = call_or_wait(once, fn, arg);
+    oai_point(__func__, given);
+    return err;
 }

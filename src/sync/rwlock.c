@@ -131,6 +131,8 @@ static uint64_t let_in(rwlock_state_t *lock, uint64_t word, bool wrote, oai_list
 {
     if (wrote)
         word = let_in_order(lock, word, true, claimed);
+    if (!oai_list_empty(claimed)) // the last of those readers lets the next one go
+        return word;
     return let_in_order(lock, word, false, claimed);
 }
 
@@ -142,7 +144,7 @@ static int enqueue(rwlock_state_t *lock, oai_wait_t *wait, int64_t deadline, int
     bool writes = wait->data != NULL;
     uint64_t word = oai_word_lock(&lock->word);
     lock->waiters.coming -= beaten != 0;
-    if (free_for(word, writes) && (writes || oai_list_empty(&lock->waiters.list))) {
+    if (free_for(word, writes) && (writes || beaten || oai_list_empty(&lock->waiters.list))) {
         word = writes ? word | WRITER : word + 1;
         err = 0;
     } else if (oai_wait_expired(deadline)) {
@@ -262,7 +264,9 @@ int oa_rwlock_tryrdlock(oa_rwlock_t *lock)
     if (!lock)
         return -EINVAL;
     oai_point(__func__, lock);
-    return try_enter(state_of(lock), false) ? 0 : -EBUSY;
+    bool in = try_enter(state_of(lock), false);
+    oai_point(__func__, lock);
+    return in ? 0 : -EBUSY;
 }
 
 int oa_rwlock_trywrlock(oa_rwlock_t *lock)
@@ -270,10 +274,11 @@ int oa_rwlock_trywrlock(oa_rwlock_t *lock)
     if (!lock)
         return -EINVAL;
     oai_point(__func__, lock);
-    if (!try_enter(state_of(lock), true))
-        return -EBUSY;
-    set_writer(state_of(lock), oai_wait_self());
-    return 0;
+    bool in = try_enter(state_of(lock), true);
+    if (in)
+        set_writer(state_of(lock), oai_wait_self());
+    oai_point(__func__, lock);
+    return in ? 0 : -EBUSY;
 }
 
 // ---- Leaving ------------------------------------------------------------------------------------
@@ -327,6 +332,7 @@ int oa_rwlock_unlock(oa_rwlock_t *given)
         return -EINVAL;
     rwlock_state_t *lock = state_of(given);
     int err = 0;
+    oai_point(__func__, given);
     if (is_writer(lock, oai_wait_self()))
         leave_writer(lock);
     else

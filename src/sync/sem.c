@@ -54,7 +54,9 @@ int oa_sem_tryacquire(oa_sem_t *sem)
     if (!sem)
         return -EINVAL;
     oai_point(__func__, sem);
-    return try_take(state_of(sem)) ? 0 : -EAGAIN;
+    bool taken = try_take(state_of(sem));
+    oai_point(__func__, sem);
+    return taken ? 0 : -EAGAIN;
 }
 
 // Takes a permit, or puts the wait into the list. 0, -ETIMEDOUT, -EINPROGRESS: it is linked.
@@ -150,6 +152,7 @@ int oa_sem_release(oa_sem_t *sem)
 {
     if (!sem)
         return -EINVAL;
+    oai_point(__func__, sem);
     int err = release(state_of(sem));
     oai_point(__func__, sem);
     return err;
