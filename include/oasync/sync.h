@@ -201,7 +201,7 @@ typedef struct oa_cond {
 void oa_cond_init(oa_cond_t *cond);
 
 // Unlocks the mutex and waits for a signal or broadcast, in one step for whoever holds the mutex
-// then. The caller holds the mutex again when it returns, whatever it returns but -EDEADLK and
+// then. The caller holds the mutex again when it returns, whatever it returns but -EPERM and
 // however long that takes: what the mutex guards may be another then. -ECANCELED comes at once,
 // without unlocking, to a task that was cancelled before: do not wait on in a loop after an error.
 // Who has been let go still comes for the mutex: that must live until all these calls have
@@ -209,10 +209,10 @@ void oa_cond_init(oa_cond_t *cond);
 // Any thread, the holder of the mutex only; waits.
 // Returns 0, or
 //  -EINVAL     cond or mutex is NULL;
-//  -EPERM      the caller does not hold the mutex;
+//  -EPERM      the caller does not hold the mutex; in a simulation also that the wait for it was
+//              broken (see the top of task.h);
 //  -ECANCELED  the calling task was cancelled;
-//  -EDEADLK    in a simulation: this wait, or that for the mutex, was broken (see the top of
-//              task.h). The mutex may be another's then, for which oa_mutex_unlock() is -EPERM;
+//  -EDEADLK    in a simulation: this wait was broken;
 //  -ENOMEM     the caller cannot be parked (see the top of task.h).
 int oa_cond_wait(oa_cond_t *cond, oa_mutex_t *mutex);
 

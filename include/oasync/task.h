@@ -29,23 +29,24 @@
 // one it logs a warning, for then it cannot be repeated. At level OA_LOG_INFO it logs its seed and,
 // at its end, how many steps there were and a number that equal runs have in common; at
 // OA_LOG_DEBUG each step. In these lines the first task is task 1, and so on.
-//  - Points: in each call by which tasks can touch each other the seed may let another run first,
-//    also where the call need not wait. What a task does between two such calls it does in one go:
-//    a data race between them is not found.
+//  - Points: before and behind each call by which tasks can touch each other the seed may let
+//    another run, also where the call need not wait. What a task does between two such calls it
+//    does in one go: a data race between them is not found.
 //  - Time: the clock is virtual, oa_now() and oa_after() of its tasks too. It begins at OA_SECOND.
 //    Each look at it, also that of a call with a deadline, takes 100 nanoseconds, and so does
-//    oa_yield(), or a multiple of it when tasks do nothing else. When all tasks wait it is set to
-//    the next deadline or delay, whatever other threads may be about to do.
+//    oa_yield(), or a multiple of it when tasks do nothing else; after a million points at which
+//    nobody has waited or ended so does each. When all tasks wait the clock is set to the next
+//    deadline or delay, whatever other threads may be about to do. It stops before OA_FOREVER.
 //  - Blocking and pinned tasks run as all others do, on the worker, on a stack like theirs, with
-//    0 as oa_worker_id(), and oa_block() calls its function in place. What blocks the OS thread
-//    blocks all tasks. oa_run() is -EPERM in each of them.
+//    0 as oa_worker_id(), and oa_block() calls its function in place, on the caller's stack. What
+//    blocks the OS thread blocks all tasks. oa_run() is -EPERM in each of them.
 //  - Deadlock: when all tasks wait, none for a deadline or delay, and the process has no other
 //    thread but one that is in oa_wait() for it, the log tells at level OA_LOG_ERROR where each of
 //    them waits and, where that is known, for whom. Then their waits return -EDEADLK, and it is
 //    shut down by OA_CANCEL: tasks that have begun are cancelled, others dropped. oa_join() and
-//    oa_group_wait() end as ever, when those they wait for have ended; they are broken only where
-//    nothing else can go on. oa_run() returns -EDEADLK in the end, oa_wait() 0. While there is
-//    another thread nothing is told, for that might let a task go.
+//    oa_group_wait() end as ever, when those they wait for have ended; where nothing else can go
+//    on one of them is broken, of a circle if there is one. oa_run() returns -EDEADLK in the end,
+//    oa_wait() 0. While there is another thread nothing is told, for that might let a task go.
 #ifndef OASYNC_TASK_H
 #define OASYNC_TASK_H
 
