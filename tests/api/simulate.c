@@ -405,12 +405,12 @@ static void tries_all(void *arg)
 static void tries_fail(void)
 {
     struct log log;
-    for (int seed = 1; seed <= seeds(); seed++) {
+    for (uint64_t seed = 1; seed <= 200; seed++) { // few show it
         oa_mutex_init(&a);
         oa_mutex_init(&b);
         oa_rwlock_init(&rwlock);
         oa_sem_init(&permit, 1);
-        CHECK_EQ(simulate((uint64_t)seed, tries_all, NULL, &log), 0);
+        CHECK_EQ(simulate(seed, tries_all, NULL, &log), 0);
     }
     CHECK(busy[0] > 0 && busy[2] > 0 && busy[4] > 0);
     CHECK(busy[3] > busy[2]); // the caller itself reads, where it could
