@@ -225,7 +225,8 @@ static oa_task_t *spawn_waiting(oa_fn *fn)
     return task;
 }
 
-// "A writer that leaves lets all readers in that wait", also those behind other writers.
+// "A writer that leaves lets all readers go that wait", also those behind other writers. With no
+// newcomer they are in, all of them, before a writer is.
 static void lets_all_readers_in(void *arg)
 {
     enum { READERS = 3, ALL = 2 * READERS };
