@@ -1,52 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// simulate.c - simulation: the same seed is the same run, time jumps, what is planted is found.
+// simulate.c - simulation: the same seed is the same run, what is planted is found, who is outside is told.
 #include <errno.h>
 #include <inttypes.h>
 
+#include "simulate.h"
 #include "support.h"
 
 // So many seeds of a planted error, some of which must show it.
 static int seeds(void)
 {
     return 20 + (int)test_scale(180);
-}
-
-// So many of what each must show.
-static uint64_t few_seeds(void)
-{
-    return 10 + (uint64_t)test_scale(40);
-}
-
-// What a run has logged at error level or below, and a digest of all lines.
-struct log {
-    char errors[2048];
-    uint64_t digest;
-    int lines, warnings;
-};
-
-static pthread_mutex_t logging = PTHREAD_MUTEX_INITIALIZER;
-
-static void take_line(void *arg, int level, const char *line)
-{
-    struct log *log = arg;
-    CHECK_EQ(pthread_mutex_lock(&logging), 0);
-    log->lines++;
-    log->warnings += level == OA_LOG_WARN;
-    for (const char *c = line; *c; c++)
-        log->digest = (log->digest ^ (unsigned char)*c) * UINT64_C(1099511628211);
-    if (level == OA_LOG_ERROR) {
-        size_t length = strlen(log->errors);
-        snprintf(log->errors + length, sizeof log->errors - length, "%s\n", line);
-    }
-    CHECK_EQ(pthread_mutex_unlock(&logging), 0);
-}
-
-// Runs fn under a seed; all that is logged goes into *log.
-static int simulate(uint64_t seed, oa_fn *fn, void *arg, struct log *log)
-{
-    memset(log, 0, sizeof *log);
-    return oa_run(fn, arg, .simulate = seed, .log = take_line, .log_arg = log,
-                  .log_level = OA_LOG_DEBUG);
 }
 
 // ---- The same seed is the same run --------------------------------------------------------------
@@ -109,60 +72,6 @@ static void same_seed_same_run(void)
         CHECK(log.lines > 20);
     }
     CHECK(orders > few_seeds() / 5 * 4); // other seeds are other runs
-}
-
-// ---- Time ---------------------------------------------------------------------------------------
-
-static void sleeps(void *arg)
-{
-    (void)arg;
-    int64_t before = oa_now();
-    CHECK_EQ(before, oa_now() - 100); // told: a look takes so long
-    CHECK_EQ(oa_sleep(1000 * 3600 * OA_SECOND), 0);
-    CHECK(oa_now() - before >= 1000 * 3600 * OA_SECOND);
-    CHECK(oa_now() - before < 1001 * 3600 * OA_SECOND);
-    // A loop that waits for the clock ends.
-    int64_t end = oa_after(OA_MILLISECOND);
-    while (oa_now() < end)
-        oa_yield();
-    oa_sem_t none = OA_SEM_INIT(0);
-    CHECK_EQ(oa_sem_acquire_until(&none, oa_after(3600 * OA_SECOND)), -ETIMEDOUT);
-    CHECK_EQ(oa_go(nothing, .delay = 86400 * OA_SECOND), 0);
-}
-
-static void sleep_and_tell(void *arg)
-{
-    CHECK_EQ(oa_sleep(OA_SECOND), 0);
-    atomic_store((atomic_bool *)arg, true);
-}
-
-// Nor does one keep the clock where it is that waits for a sleeper.
-static void polls(void *arg)
-{
-    atomic_bool awake = false;
-    (void)arg;
-    CHECK_EQ(oa_go(sleep_and_tell, &awake), 0);
-    while (!atomic_load(&awake))
-        oa_yield();
-}
-
-static int64_t real_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * OA_SECOND + now.tv_nsec;
-}
-
-static void time_jumps(void)
-{
-    struct log log;
-    int64_t before = real_now(), outside = oa_now();
-    CHECK(outside - before < 3600 * OA_SECOND && outside >= before);
-    CHECK_EQ(simulate(3, sleeps, NULL, &log), 0);
-    CHECK(real_now() - before < 3600 * OA_SECOND);
-    CHECK(strcmp(log.errors, "") == 0);
-    for (uint64_t seed = 1; seed <= 2; seed++)
-        CHECK_EQ(simulate(seed, polls, NULL, &log), 0);
 }
 
 // ---- Blocking and pinned tasks are as others ----------------------------------------------------
@@ -416,125 +325,6 @@ static void tries_fail(void)
     CHECK(busy[3] > busy[2]); // the caller itself reads, where it could
 }
 
-// ---- Deadlocks ----------------------------------------------------------------------------------
-
-struct circle {
-    atomic_int count, broken;
-    oa_task_t *spawned[3];
-};
-
-struct stuck {
-    int locked, received, slept, dropped;
-    oa_mutex_t mutex;
-    oa_chan_t *ch;
-};
-
-static void never(void *arg)
-{
-    (void)arg;
-    CHECK(false);
-}
-
-static void locks(void *arg)
-{
-    struct stuck *stuck = arg;
-    stuck->locked = oa_mutex_lock(&stuck->mutex);
-}
-
-static void receives(void *arg)
-{
-    struct stuck *stuck = arg;
-    CHECK_EQ(oa_shield(true), false);
-    stuck->received = oa_chan_recv(stuck->ch, NULL);
-    CHECK_EQ(oa_shield(false), true);
-    stuck->slept = oa_sleep(OA_SECOND); // it was cancelled, too
-}
-
-static void count_drop(void *arg)
-{
-    ((struct stuck *)arg)->dropped++;
-}
-
-static void every_wait(void *arg)
-{
-    struct stuck *stuck = arg;
-    oa_group_t group = OA_GROUP_INIT;
-    oa_sem_t none = OA_SEM_INIT(0);
-    CHECK_EQ(oa_mutex_lock(&stuck->mutex), 0);
-    CHECK_EQ(oa_go(locks, stuck, .group = &group), 0);
-    CHECK_EQ(oa_go(receives, stuck, .group = &group), 0);
-    CHECK_EQ(oa_go(never, stuck, .drop = count_drop, .sem = &none, .group = &group), 0);
-    // It guards this frame: it ends when the others have, for they are let go.
-    CHECK_EQ(oa_group_wait(&group), -ECANCELED);
-    CHECK_EQ(oa_mutex_unlock(&stuck->mutex), 0);
-    CHECK_EQ(oa_go(nothing), -ESHUTDOWN);
-}
-
-// Three that join each other in a circle, and nothing else: those waits are broken.
-static void joins_next(void *arg)
-{
-    struct circle *circle = arg;
-    int own = 0;
-    circle->count++;
-    while (circle->count < 3)
-        oa_yield();
-    while (circle->spawned[own] != oa_self())
-        own++;
-    int err = oa_join(circle->spawned[(own + 1) % 3]);
-    CHECK(err == 0 || err == -EDEADLK);
-    circle->broken += err != 0;
-}
-
-static void join_in_a_circle(void *arg)
-{
-    struct circle *circle = arg;
-    for (int i = 0; i < 3; i++)
-        CHECK_EQ(oa_go(joins_next, circle, .task = &circle->spawned[i]), 0);
-}
-
-static void joins_end(void)
-{
-    struct log log;
-    for (uint64_t seed = 1; seed <= few_seeds(); seed++) {
-        struct circle circle = {.count = 0};
-        CHECK_EQ(simulate(seed, join_in_a_circle, &circle, &log), -EDEADLK);
-        CHECK(circle.broken >= 1);
-        CHECK(strstr(log.errors, "deadlock: 3 tasks wait for ever") != NULL);
-        CHECK(strstr(log.errors, "a circle: task ") != NULL);
-    }
-}
-
-static void deadlocks_end(void)
-{
-    struct log log;
-    for (uint64_t seed = 1; seed <= few_seeds(); seed++) {
-        struct stuck stuck = {.mutex = OA_MUTEX_INIT, .ch = oa_chan_make(0)};
-        CHECK_EQ(simulate(seed, every_wait, &stuck, &log), -EDEADLK);
-        CHECK_EQ(stuck.locked, -EDEADLK);
-        CHECK_EQ(stuck.received, -EDEADLK);
-        CHECK_EQ(stuck.slept, -ECANCELED);
-        CHECK_EQ(stuck.dropped, 1);
-        CHECK(strstr(log.errors, "is held at its semaphore") != NULL);
-        CHECK(strstr(log.errors, "deadlock: 4 tasks wait for ever") != NULL);
-        CHECK_EQ(oa_chan_free(stuck.ch), 0);
-    }
-}
-
-static void in_a_thread_of_its_own(void)
-{
-    struct log log = {.lines = 0};
-    oa_coord_t *own;
-    struct stuck stuck = {.mutex = OA_MUTEX_INIT, .ch = oa_chan_make(0)};
-    CHECK_EQ(oa_start(&own, every_wait, &stuck, .simulate = 5, .log = take_line, .log_arg = &log,
-                      .log_level = OA_LOG_WARN),
-             0);
-    CHECK_EQ(oa_wait(own), 0);
-    CHECK_EQ(stuck.locked, -EDEADLK);
-    CHECK(strstr(log.errors, "deadlock: 4 tasks") != NULL);
-    CHECK_EQ(log.warnings, 0);
-    CHECK_EQ(oa_chan_free(stuck.ch), 0);
-}
-
 // ---- Outside ------------------------------------------------------------------------------------
 
 static void waits_for_a_thread(void *arg)
@@ -564,46 +354,49 @@ static void outside_is_told(void)
     CHECK(strcmp(log.errors, "") == 0);
 }
 
-static void ends_soon(void *arg)
+// The log function of a run may ask for a task, also for the one that a thread outside cancels.
+static struct named {
+    _Atomic(oa_task_t *) task;
+    atomic_bool told;
+} named;
+
+static void sleeps_until_cancelled(void *arg)
 {
     (void)arg;
-    usleep(20000);
+    CHECK_EQ(oa_sleep(OA_FOREVER), -ECANCELED);
 }
 
-static void waits_in_vain(void *arg)
+static void has_a_name(void *arg)
 {
-    CHECK_EQ(oa_sem_acquire(arg), -EDEADLK);
+    oa_task_t *task;
+    (void)arg;
+    CHECK_EQ(oa_go(sleeps_until_cancelled, .task = &task, .name = "sleeper"), 0);
+    atomic_store(&named.task, task);
+    CHECK_EQ(oa_join(task), 0);
 }
 
-// A thread that ends without a word leaves a deadlock behind.
-static void outside_ends(void)
+static void ask_name(void *arg, int level, const char *line)
 {
-    struct log log;
-    oa_sem_t sem = OA_SEM_INIT(0);
-    struct thread thread;
-    thread_start(&thread, ends_soon, NULL);
-    CHECK_EQ(simulate(1, waits_in_vain, &sem, &log), -EDEADLK);
-    thread_join(&thread);
-    CHECK_EQ(log.warnings, 0);
-    CHECK(strstr(log.errors, "deadlock: 1 task waits") != NULL);
+    struct named *asked = arg;
+    CHECK_EQ(level, OA_LOG_WARN);
+    CHECK(strstr(line, "a thread that is no task of it acts on it") != NULL);
+    CHECK(strcmp(oa_task_name(atomic_load(&asked->task)), "sleeper") == 0);
+    CHECK(!atomic_exchange(&asked->told, true));
 }
 
-// A deadlock is told only where the process is known to have no thread beside the simulation's: an
-// emulator may have one of its own, or not tell.
-static bool alone(void)
+static void log_of_the_outside(void)
 {
-    char text[1024] = "";
-    int threads = 0;
-    FILE *file = fopen("/proc/self/stat", "re");
-    CHECK(file != NULL && fgets(text, sizeof text, file) != NULL);
-    fclose(file);
-    const char *rest = strrchr(text, ')'); // behind the name; the 18th from there on
-    for (int i = 0; i < 18 && rest != NULL; i++)
-        rest = strchr(rest + 1, ' ');
-    CHECK(rest != NULL && sscanf(rest, "%d", &threads) == 1);
-    if (threads != 1)
-        printf("skipped: deadlocks: at the start there are %d threads\n", threads);
-    return threads == 1;
+    oa_stats_t stats = OA_STATS_INIT;
+    CHECK_EQ(oa_start(&coord, has_a_name, .simulate = 2, .log = ask_name, .log_arg = &named,
+                      .log_level = OA_LOG_WARN),
+             0);
+    while (stats.parks < 2) { // both wait
+        oa_yield();
+        CHECK_EQ(oa_stats(coord, &stats), 0);
+    }
+    CHECK_EQ(oa_cancel(atomic_load(&named.task)), 0);
+    CHECK_EQ(oa_wait(coord), 0);
+    CHECK(atomic_load(&named.told));
 }
 
 // ---- The environment ----------------------------------------------------------------------------
@@ -639,20 +432,15 @@ int main(void)
 {
     bool told = alone();
     same_seed_same_run();
-    time_jumps();
     one_thread();
     if (!test_under("tsan")) // to which tasks race for what is their thread's
         errno_is_kept();
     outside_is_told();
+    log_of_the_outside();
     of_the_environment();
     planted();
     tries_fail();
-    if (!told)
-        return 0;
-    planted_deadlocks();
-    deadlocks_end();
-    joins_end();
-    in_a_thread_of_its_own();
-    outside_ends();
+    if (told)
+        planted_deadlocks();
     return 0;
 }
