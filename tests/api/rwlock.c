@@ -280,6 +280,46 @@ static void broken_writer(void)
     CHECK_EQ(oa_wait(coord), 0);
 }
 
+static int places, place_of_reader; // in which they came in: under the lock
+
+static void read_in_turn(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_rwlock_rdlock(&lock), 0);
+    place_of_reader = ++places;
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+}
+
+static void write_in_turn(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_rwlock_wrlock(&lock), 0);
+    places++;
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+}
+
+// A reader that waited before all writers but the one inside comes in when that leaves.
+static void reader_first(void *arg)
+{
+    enum { WRITERS = 8 };
+    oa_group_t group = OA_GROUP_INIT;
+    (void)arg;
+    reset();
+    places = 0;
+    CHECK_EQ(oa_rwlock_wrlock(&lock), 0);
+    uint64_t before = parks();
+    CHECK_EQ(oa_go(read_in_turn, .group = &group), 0);
+    UNTIL(parks() == before + 1);
+    for (int i = 0; i < WRITERS; i++)
+        CHECK_EQ(oa_go(write_in_turn, .group = &group), 0);
+    UNTIL(parks() == before + 1 + WRITERS);
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+    CHECK_EQ(oa_group_wait(&group), 0);
+    CHECK_EQ(places, 1 + WRITERS);
+    CHECK_EQ(place_of_reader, 1);
+    CHECK_EQ(oa_rwlock_destroy(&lock), 0);
+}
+
 // ---- Nobody starves -----------------------------------------------------------------------------
 
 static atomic_bool enough;
@@ -366,8 +406,10 @@ int main(void)
     everywhere(readers_together);
     everywhere(writer_gives_up);
     everywhere(cancelled);
-    if (!simulated()) // in which no task keeps the worker to itself
+    if (!simulated()) { // in which no task keeps the worker to itself, nor comes in its turn
         broken_writer();
+        CHECK_EQ(oa_run(reader_first, .max_workers = 1), 0);
+    }
     everywhere(nobody_starves);
     everywhere(last_touch);
     beside(excludes, 1);
