@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// simulate.c - simulation: the same seed is the same run, what is planted is found, who is outside is told.
+// simulate.c - simulation: the same seed is the same run, what is planted is found, what a thread
+// outside does is told.
 #include <errno.h>
 #include <inttypes.h>
 
