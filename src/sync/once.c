@@ -14,8 +14,10 @@ enum { NEW = 0, RUNNING = 1, DONE = 2 };
 
 typedef struct once {
     _Atomic uint64_t word; // who may write it: word.h
-    oai_waiters_t waiters; // under the word's lock, as the next
-    uintptr_t runner;      // who calls the function (oai_wait_self()), while it is RUNNING
+    oai_waiters_t waiters; // under the word's lock
+    // Who calls the function (oai_wait_self()), while it is RUNNING: written under the word's lock,
+    // read under it and by who tells of a deadlock.
+    _Atomic uintptr_t runner;
 } once_state_t;
 
 _Static_assert(sizeof(once_state_t) <= sizeof(oa_once_t), "fits what is public");
@@ -23,6 +25,12 @@ _Static_assert(sizeof(once_state_t) <= sizeof(oa_once_t), "fits what is public")
 void oa_once_init(oa_once_t *once)
 {
     *once = (oa_once_t)OA_ONCE_INIT;
+}
+
+static uintptr_t runner(const void *once)
+{
+    // Relaxed: the lock orders it, or the only worker reads it between two tasks.
+    return atomic_load_explicit(&((const once_state_t *)once)->runner, memory_order_relaxed);
 }
 
 static void call(once_state_t *once, oa_fn *fn, void *arg)
@@ -33,11 +41,6 @@ static void call(once_state_t *once, oa_fn *fn, void *arg)
     oai_wait_claim_all(&once->waiters, 0, &claimed);
     oai_word_unlock(&once->word, DONE, &once->waiters);
     oai_wait_ready_all(&claimed);
-}
-
-static uintptr_t runner(const void *once)
-{
-    return ((const once_state_t *)once)->runner;
 }
 
 // It was RUNNING a moment ago.
@@ -69,9 +72,9 @@ static int call_or_wait(once_state_t *once, oa_fn *fn, void *arg)
     uintptr_t self = oai_wait_self();
     uint64_t word = oai_word_lock(&once->word);
     uint64_t found = word & OAI_WORD_COUNT;
-    bool own = found == RUNNING && once->runner == self;
+    bool own = found == RUNNING && runner(once) == self;
     if (found == NEW) {
-        once->runner = self;
+        atomic_store_explicit(&once->runner, self, memory_order_relaxed); // as in runner()
         word |= RUNNING;
     }
     oai_word_unlock(&once->word, word, &once->waiters);
