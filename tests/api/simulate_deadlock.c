@@ -254,7 +254,8 @@ static struct {
     oa_mutex_t mutex;
     oa_cond_t cond;
     oa_sem_t sem;
-    int waiting, without, with; // the mutex, of those who came back
+    int waiting;              // under the mutex
+    atomic_int without, with; // it, of those who came back
 } met;
 
 static void waits_for_cond(void *arg)

@@ -290,7 +290,7 @@ static void two_tasks(void *arg)
 
 static void comes_between(const struct call *call)
 {
-    uint64_t seeds = 60 + (uint64_t)test_scale(140);
+    uint64_t seeds = test_under("native") ? 200 : 60;
     seen[0] = seen[1] = 0;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         w = (struct world){.sem = OA_SEM_INIT(1), .ch = oa_chan_make(0, .capacity = 1)};

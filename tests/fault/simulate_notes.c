@@ -2,17 +2,18 @@
 // simulate_notes.c - without memory for the notes of a simulation's tasks a deadlock ends as ever:
 // all waits are broken, also those that guard memory, and each returns once.
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "os/os.h"
 #include "sched/note.h"
 #include "simulate.h"
 
 static void *(*real_alloc)(size_t);
-static bool refuses;
+static atomic_bool refuses;
 
 static void *alloc(size_t size)
 {
-    if (refuses && size == oai_slab_slots() * sizeof(oai_note_t))
+    if (atomic_load(&refuses) && size == oai_slab_slots() * sizeof(oai_note_t))
         return NULL;
     return real_alloc(size);
 }
@@ -20,7 +21,7 @@ static void *alloc(size_t size)
 // There is memory again when the deadlock is told.
 static void take_error(void *arg, int level, const char *line)
 {
-    refuses = false;
+    atomic_store(&refuses, false);
     take_line(arg, level, line);
 }
 
@@ -56,11 +57,11 @@ int main(void)
         struct log log = {.lines = 0};
         oa_sem_init(&none, 0);
         returned = 0;
-        refuses = true;
+        atomic_store(&refuses, true);
         CHECK_EQ(oa_run(joins, .simulate = seed, .log = take_error, .log_arg = &log,
                         .log_level = OA_LOG_ERROR),
                  -EDEADLK);
-        CHECK(!refuses);
+        CHECK(!atomic_load(&refuses));
         CHECK_EQ(returned, 1);
         CHECK(strstr(log.errors, "deadlock: 2 tasks wait for ever") != NULL);
     }
