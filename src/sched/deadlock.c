@@ -81,7 +81,7 @@ static void tell_task(oai_task_t *task)
         oai_log(coord, OA_LOG_ERROR, "  %s waits in %s", text, call);
     else if (waits(holder) || is_consumer(holder))
         oai_log(coord, OA_LOG_ERROR, "  %s waits in %s for %s %" PRIu64, text, call,
-                waits(holder) ? "task" : "a consumer at rest, task", oai_sim_number(holder));
+                waits(holder) ? "task" : "a consumer, task", oai_sim_number(holder));
     else
         oai_log(coord, OA_LOG_ERROR, "  %s waits in %s for a task that has ended", text, call);
 }

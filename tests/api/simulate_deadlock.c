@@ -377,7 +377,7 @@ static void consumer_is_told(void)
         oa_sem_init(&permit, 0);
         CHECK_EQ(simulate(seed, joins_consumer, NULL, &log), -EDEADLK);
         CHECK(strstr(log.errors, "deadlock: 1 task waits") != NULL);
-        CHECK(strstr(log.errors, "waits in oa_join for a consumer at rest, task ") != NULL);
+        CHECK(strstr(log.errors, "waits in oa_join for a consumer, task ") != NULL);
         CHECK_EQ(simulate(seed, joins_consumer, &permit, &log), -EDEADLK);
         CHECK(strstr(log.errors, "deadlock: 2 tasks wait") != NULL);
         CHECK(strstr(log.errors, "waits in oa_sem_acquire") != NULL);
