@@ -36,14 +36,14 @@ told 'seeds 1 to 3: none failed' 0 "$explore" -n 3 "$1/main"
 told 'seeds 7 to 8: none failed' 0 "$explore" -r -f 7 -n 2 "$1/main"
 script "$1" '[ "$OASYNC_SIMULATE" != 4 ] || exit 3'
 told 'seed 4: exit status 3' 1 "$explore" "$1/program"
-told "again: OASYNC_SIMULATE=4 $1/program" 1 "$explore" "$1/program"
+(cd "$1" && told 'again: OASYNC_SIMULATE=4 ./program' 1 "$explore" ./program)
 script "$1" 'echo "oasync: error: planted" >&2'
 told 'seed 1: it has logged an error' 1 "$explore" "$1/program"
 script "$1" 'kill -9 $$'
 told 'seed 1: killed by signal 9' 1 "$explore" "$1/program"
 script "$1" 'sleep 20'
 told 'seed 1: it still ran after 1 s' 1 "$explore" -t 1 "$1/program"
-script "$1" "if mkdir '$1/again' 2>/dev/null; then exec env OASYNC_SIMULATE=9 $1/main; else rmdir '$1/again'; fi"
+script "$1" "if mkdir '$1/again' 2>/dev/null; then exec env OASYNC_SIMULATE=9 '$1/main'; else rmdir '$1/again'; fi"
 told 'seed 1: the second run was another one' 1 "$explore" -r -n 1 "$1/program"
 told 'has run no simulation' 2 "$explore" true
 told '' 2 "$explore" "$1/missing"
