@@ -82,6 +82,7 @@ static bool grow(oai_task_pool_t *pool)
             slab->map_base = base;
             slab->map_size = size;
         }
+        oai_sync_release(slab);
         slab->next = atomic_load_explicit(&pool->slabs, memory_order_relaxed);
         // Release: pairs with the acquire of whoever walks all tasks.
         atomic_store_explicit(&pool->slabs, slab, memory_order_release);
@@ -124,6 +125,7 @@ static oai_task_t *take_slot(oai_task_pool_t *pool, oai_slab_t *slab)
         slab->free_count--;
     } else {
         task = oai_slab_slot(slab, carved++);
+        oai_sync_acquire(slab); // its mapping
         // Release: for who looks at the ticket by a stale handle (task.c). Relaxed: a sweep
         // compares numbers.
         atomic_store_explicit(&task->ticket, slab->ticket, memory_order_release);
@@ -199,6 +201,7 @@ oai_task_t *oai_task_take_slow(oai_task_cache_t *cache)
         if (!slab)
             break;
         oai_task_t *task = take_slot(pool, slab);
+        oai_sync_release(task);
         task->next = cache->free;
         cache->free = task;
         cache->room--;
