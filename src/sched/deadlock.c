@@ -148,6 +148,7 @@ void oai_deadlock_tell(oa_coord_t *coord)
 {
     size_t count = oai_deadlock_size(coord), lines = 0;
     search_t search = {.found = NULL};
+    oai_sync_acquire(coord->sim); // the tasks' last points: the objects that they wait for
     oai_log(coord, OA_LOG_ERROR, "simulation: seed %" PRIu64 ": deadlock: %zu %s for ever",
             oai_sim_seed(coord->sim), count, count == 1 ? "task waits" : "tasks wait");
     oai_coord_for_each(coord, tell_one, &lines);
@@ -204,6 +205,7 @@ static void break_a_guarded(oa_coord_t *coord)
 void oai_deadlock_break(oa_coord_t *coord)
 {
     bool any = false;
+    oai_sync_acquire(coord->sim); // as above
     oai_coord_for_each(coord, look_at_joiner, NULL);
     oai_coord_for_each(coord, break_unguarded, &any);
     // -EALREADY: it was cancelled before, and what that has let go has ended or waits again.

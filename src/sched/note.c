@@ -26,6 +26,7 @@ void oai_wait_told(const char *call, const void *object, uintptr_t (*holder)(con
     oai_worker_t *worker = oai_self();
     if (!worker || !worker->current || !worker->coord->sim)
         return;
+    oai_sync_release(worker->coord->sim);
     oai_note_t *note = oai_note_of(worker->current);
     if (note)
         *note = (oai_note_t){call, object, holder, guards};

@@ -243,7 +243,8 @@ void oai_point_reached(const char *call, const void *object)
     oai_sim_t *sim = worker && worker->current ? worker->coord->sim : NULL;
     if (!sim)
         return;
-    int kept = errno; // no user expects another one behind an unlock; the thread is the same
+    oai_sync_release(sim); // to who tells of a deadlock
+    int kept = errno;      // no user expects another one behind an unlock; the thread is the same
     oai_note_t *note = oai_note_of(worker->current);
     if (note)
         *note = (oai_note_t){.call = call, .object = object};
