@@ -278,6 +278,7 @@ static void broken_writer(void)
     join(reader);
     CHECK_EQ(oa_rwlock_destroy(&lock), 0);
     CHECK_EQ(oa_wait(coord), 0);
+    coord = NULL;
 }
 
 static int places, place_of_reader; // in which they came in: under the lock
