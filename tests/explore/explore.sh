@@ -83,6 +83,7 @@ says "^oa-explore: seed 7: the second run was another one\$"
 cat >"$work/a program" <<END
 #!/bin/sh
 echo "\$OASYNC_SIMULATE \$*" >>"$work/runs"
+printf 'half a line '
 echo "oasync: info: simulation: seed \$OASYNC_SIMULATE: 1 steps, trace 0"
 END
 chmod +x "$work/a program"
@@ -98,6 +99,8 @@ explore 2 "$OA_EXPLORE_PROGRAM" outside
 complains 'has run no simulation'
 explore 2 "$work/missing"
 complains missing
+explore 2 sh -c 'exit 127'
+complains 'was not run: status 127'
 for arguments in "" "-n 5" "-n 0 true" "-n x true" "-n -1 true" "-f 0 true" "-t 0 true" "-t 1s true" "-x true" "-n"; do
     # shellcheck disable=SC2086
     explore 2 $arguments
