@@ -57,7 +57,7 @@ enum {
     OAI_TASK_GATED = 1u << 26,    // `gates` is there
     OAI_TASK_CONSUMER = 1u << 27, // the two tasks of a consumer, told in dormant.c: what stands for
     OAI_TASK_CALL = 1u << 28,     //   it, and what runs its calls; arg is its oai_dormant_t
-    OAI_TASK_SIMULATED = 1u << 31,
+    OAI_TASK_SIMULATED = 1u << 31, // its coordinator is: so that oa_join goes the long way
 };
 
 // oai_task_t.ticket: what makes a handle good. Who holds LOCKED is alone in writing the word, and

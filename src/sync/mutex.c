@@ -146,6 +146,7 @@ bool oai_mutex_held(oa_mutex_t *mutex)
 static uintptr_t holder(const void *mutex)
 {
     const mutex_state_t *state = mutex;
+    // Relaxed: a simulation's only worker reads it between two tasks.
     return (uintptr_t)(atomic_load_explicit(&state->word, memory_order_relaxed) & ~WAITERS);
 }
 

@@ -198,6 +198,7 @@ static int enter_slow(rwlock_state_t *lock, uintptr_t writer, bool breakable, in
 static uintptr_t holder(const void *lock)
 {
     const rwlock_state_t *state = lock;
+    // Relaxed: a simulation's only worker reads it between two tasks.
     return atomic_load_explicit(&state->writer, memory_order_relaxed);
 }
 
