@@ -158,38 +158,67 @@ static inline oai_task_t *next_task(oai_worker_t *worker)
 enum {
     WORTH_WAITING = 10000, // ns that a task would have to wait for its own worker
     WORTH_MOVING = 150,    // ns a dispatch: less than another core takes to get at a task
+    FILLING = 100000,      // ns that a queue is left to an owner who only fills it
+    DEAR = 1000,           // ns a dispatch: worth moving, wherever the two cores are
     SEARCH_TIME = 25000,   // ns that a searcher looks for work
     SEARCH_PAUSES = 32,    // between two looks
     FIRST_DOZE = 100000,   // ns
     LAST_DOZE = 1000000,
 };
 
+// What a look at the others, or at one of them, has shown.
+typedef enum sight {
+    NOTHING,
+    LEFT,   // work that is left to its owner
+    FILLED, // the same, of an owner who spawns: it is not known yet how long it will take
+    TO_TAKE,
+} sight_t;
+
 // Whether the last task of a queue would wait long for its own worker: the length of the queue,
-// times how long a dispatch has taken since the last look; while none has been made, the time since
-// then. Tasks that take next to nothing are done sooner where they are, however many wait. The
+// times how long a dispatch has taken since the last look. Twice in a row, for the first time may
+// be mostly that in which the queue was filled. While none has been made, the time since then; but
+// an owner who fills his queue is left alone for longer, unless what was last taken was `dear`.
+// Tasks that take next to nothing are done sooner where they are, however many wait. The
 // measurements stand in HACKING.md.
-static bool worth_stealing(oai_watch_t *watch, const oai_worker_t *victim, int64_t now)
+static sight_t look_at(oai_watch_t *watch, const oai_worker_t *victim, int64_t now, bool dear)
 {
     size_t length = oai_runq_length(&victim->queue);
     // Relaxed: an estimate.
     uint64_t dispatches = atomic_load_explicit(&victim->dispatches, memory_order_relaxed);
     if (length == 0 || watch->since == 0) {
-        *watch = (oai_watch_t){.dispatches = dispatches, .since = length ? now : 0};
-        return false;
+        *watch = (oai_watch_t){dispatches, length ? now : 0, length, false};
+        return length ? LEFT : NOTHING;
     }
     int64_t time = now - watch->since;
     uint64_t done = dispatches - watch->dispatches;
-    if (done == 0)
-        return time > WORTH_WAITING;
+    if (done == 0) {
+        bool fills = length > watch->length && !dear;
+        if (time > (fills ? FILLING : WORTH_WAITING))
+            return TO_TAKE;
+        return fills ? FILLED : LEFT;
+    }
     double dispatch = (double)time / (double)done;
-    if (dispatch > WORTH_MOVING && dispatch * (double)length > WORTH_WAITING)
-        return true;
-    *watch = (oai_watch_t){.dispatches = dispatches, .since = now};
-    return false;
+    bool slow = dispatch > WORTH_MOVING && dispatch * (double)length > WORTH_WAITING;
+    if (slow && watch->slow)
+        return TO_TAKE;
+    *watch = (oai_watch_t){dispatches, now, length, slow};
+    return LEFT;
 }
 
-// One look at the others. *saw: there was work that was left to its owner.
-static oai_task_t *steal_round(oai_worker_t *worker, bool *saw)
+// What it stole has been worked off: whether that took long.
+static void judge_theft(oai_worker_t *worker, int64_t now)
+{
+    if (worker->stolen.since == 0)
+        return;
+    // Relaxed: its own counter.
+    uint64_t dispatches = atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
+    uint64_t done = dispatches - worker->stolen.dispatches;
+    worker->dear = now - worker->stolen.since > DEAR * (int64_t)done;
+    worker->stolen.since = 0;
+}
+
+// One look at the others. *saw: what is left to them.
+static oai_task_t *steal_round(oai_worker_t *worker, sight_t *saw)
 {
     oa_coord_t *coord = worker->coord;
     int64_t now = oai_os.now();
@@ -199,8 +228,9 @@ static oai_task_t *steal_round(oai_worker_t *worker, bool *saw)
         oai_watch_t *watch = &worker->watch[victim->id];
         if (victim == worker)
             continue;
-        if (!worth_stealing(watch, victim, now)) {
-            *saw = *saw || watch->since != 0;
+        sight_t sight = look_at(watch, victim, now, worker->dear);
+        if (sight != TO_TAKE) {
+            *saw = sight > *saw ? sight : *saw;
             continue;
         }
         watch->since = 0;
@@ -209,6 +239,10 @@ static oai_task_t *steal_round(oai_worker_t *worker, bool *saw)
             task = oai_runq_take_next(&victim->queue);
         if (task) {
             count(&worker->steals);
+            // Relaxed: its own counter.
+            worker->stolen.dispatches =
+                atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
+            worker->stolen.since = now;
             return task;
         }
     }
@@ -216,13 +250,14 @@ static oai_task_t *steal_round(oai_worker_t *worker, bool *saw)
 }
 
 // Looks for work everywhere for a while. *saw as above.
-static oai_task_t *search(oai_worker_t *worker, bool *saw)
+static oai_task_t *search(oai_worker_t *worker, sight_t *saw)
 {
-    int64_t end = oai_os.now() + SEARCH_TIME;
+    int64_t now = oai_os.now(), end = now + SEARCH_TIME, last = now + FILLING;
+    judge_theft(worker, now);
     for (int i = 0; i < worker->coord->workers; i++)
         worker->watch[i].since = 0;
     do {
-        *saw = false;
+        *saw = NOTHING;
         oai_task_t *task = steal_round(worker, saw);
         if (!task && (take_injected(worker) || oai_worker_expire(worker)))
             task = pop(worker);
@@ -230,7 +265,10 @@ static oai_task_t *search(oai_worker_t *worker, bool *saw)
             return task;
         for (int i = 0; i < SEARCH_PAUSES; i++)
             oai_pause();
-    } while (oai_os.now() < end);
+        now = oai_os.now();
+        if (*saw == FILLED && now < last) // until it is known how long it takes
+            end = now + SEARCH_TIME;
+    } while (now < end);
     return NULL;
 }
 
@@ -264,12 +302,12 @@ static bool trim(oai_worker_t *worker)
 // How long to doze; 0: sleep until woken. Who has left work to its owner must look again soon; who
 // has found none looks a few times more, each after a longer while, before it relies on being
 // woken. A simulation's always looks again: a thread for which it waits may end without a word.
-static int64_t next_doze(oai_worker_t *worker, bool saw)
+static int64_t next_doze(oai_worker_t *worker, sight_t saw)
 {
     if (OAI_UNLIKELY(oai_sim_of(worker->coord) != NULL))
         return LAST_DOZE;
     int64_t doze = worker->doze ? worker->doze * 2 : FIRST_DOZE;
-    if (worker->coord->workers == 1 || (!saw && worker->doze >= LAST_DOZE))
+    if (worker->coord->workers == 1 || (saw == NOTHING && worker->doze >= LAST_DOZE))
         doze = 0;
     else if (doze > LAST_DOZE)
         doze = LAST_DOZE;
@@ -280,6 +318,7 @@ static void sleep_idle(oai_worker_t *worker, int64_t doze)
 {
     oai_idle_t *idle = &worker->coord->idle;
     worker->doze = doze;
+    worker->stolen.since = 0; // if it did not come to a search, it is not known
     oai_idle_announce(idle, &worker->sleeper, doze != 0);
     if (work_waits(worker, doze != 0)) {
         oai_idle_stay(idle, &worker->sleeper);
@@ -301,7 +340,7 @@ static oai_task_t *found(oai_worker_t *worker, oai_task_t *task)
 oai_task_t *oai_worker_find(oai_worker_t *worker)
 {
     for (;;) {
-        bool saw = false;
+        sight_t saw = NOTHING;
         oai_task_t *task = look_around(worker);
         if (!task)
             task = pop(worker);
