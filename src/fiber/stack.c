@@ -42,7 +42,7 @@ size_t oai_stack_class_guard(unsigned cls)
 }
 
 // A page for the header and the colouring above the stack.
-static size_t class_usable(unsigned cls)
+size_t oai_stack_class_usable(unsigned cls)
 {
     return oai_stack_class_size(cls) - oai_stack_class_guard(cls) - 4096;
 }
@@ -50,14 +50,14 @@ static size_t class_usable(unsigned cls)
 bool oai_stack_size_ok(size_t bytes)
 {
     enum { LEAST = 4096 }; // who asks for less has counted something else than bytes
-    return bytes >= LEAST && bytes <= class_usable(OAI_STACK_CLASSES - 1);
+    return bytes >= LEAST && bytes <= oai_stack_class_usable(OAI_STACK_CLASSES - 1);
 }
 
 unsigned oai_stack_class(size_t bytes)
 {
     // With pages of 64 KiB the guard would fill the smallest class.
     unsigned cls = oai_os_page_size() > oai_stack_class_guard(0) ? 1 : 0;
-    while (class_usable(cls) < bytes)
+    while (oai_stack_class_usable(cls) < bytes)
         cls++;
     return cls;
 }

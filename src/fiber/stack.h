@@ -136,9 +136,10 @@ void oai_stack_cache_close(oai_stack_cache_t *cache);
 bool oai_stack_size_ok(size_t bytes);
 // The smallest class in which a task can use `bytes`. Precondition: oai_stack_size_ok.
 unsigned oai_stack_class(size_t bytes);
-// What a class reserves, guard included, and the part of it that is guard.
+// What a class reserves, guard included, the part of it that is guard, and what a task can use.
 size_t oai_stack_class_size(unsigned cls);
 size_t oai_stack_class_guard(unsigned cls);
+size_t oai_stack_class_usable(unsigned cls);
 
 // The cold paths of get and put.
 oai_stack_t *oai_stack_get_slow(oai_stack_cache_t *cache, unsigned cls);

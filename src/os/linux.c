@@ -141,8 +141,16 @@ static int os_guard(const oai_span_t *spans, size_t n)
 struct thread_start {
     void (*fn)(void *);
     void *arg;
-    char name[16]; // the kernel's limit, NUL included
+    oai_span_t signals; // its signal stack
+    char name[16];      // the kernel's limit, NUL included
 };
+
+static void thread_ended(void *p)
+{
+    struct thread_start *start = p;
+    oai_os_signal_stack_leave(&start->signals);
+    oai_os_signal_stack_free(&start->signals);
+}
 
 static void *thread_main(void *p)
 {
@@ -150,7 +158,10 @@ static void *thread_main(void *p)
     oai_os.free(p);
     if (start.name[0] != '\0')
         pthread_setname_np(pthread_self(), start.name);
+    pthread_cleanup_push(thread_ended, &start); // also when it ends by pthread_exit
+    oai_os_signal_stack_enter(&start.signals);
     start.fn(start.arg);
+    pthread_cleanup_pop(1);
     return NULL;
 }
 
@@ -184,9 +195,13 @@ static int os_thread_start(oai_os_thread_t *out, void (*fn)(void *), void *arg, 
     *start = (struct thread_start){.fn = fn, .arg = arg};
     if (name != NULL)
         snprintf(start->name, sizeof start->name, "%s", name);
-    int err = start_with(out, start, stack_size);
-    if (err != 0)
+    int err = oai_os_signal_stack_make(&start->signals);
+    if (err == 0)
+        err = start_with(out, start, stack_size);
+    if (err != 0) {
+        oai_os_signal_stack_free(&start->signals);
         oai_os.free(start);
+    }
     return err;
 }
 

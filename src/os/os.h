@@ -56,7 +56,8 @@ struct oai_os {
     int (*protect)(void *base, size_t size);
 
     // Starts a joinable thread that runs fn(arg). stack_size 0: the system's default. name may be
-    // NULL, is cut to 15 bytes. The signal mask is inherited. 0; -EAGAIN, -ENOMEM, -EINVAL.
+    // NULL, is cut to 15 bytes. The signal mask is inherited. It has a signal stack. 0; -EAGAIN,
+    // -ENOMEM, -EINVAL.
     int (*thread_start)(oai_os_thread_t *out, void (*fn)(void *), void *arg, size_t stack_size,
                         const char *name);
     // Waits until the thread has ended. Exactly once per started thread.
@@ -89,6 +90,30 @@ bool oai_os_membarrier_probe(void);
 // Calls fn(arg). If the thread is ended within it (pthread_exit, pthread_cancel), whatever stack it
 // stands on, ended(arg) is called on this one, instead of a return.
 void oai_os_call_guarded(void (*fn)(void *), void (*ended)(void *), void *arg);
+
+// ---- A thread that touches what it may not (fault.c) --------------------------------------------
+
+// Asked in the handler of SIGSEGV, on the signal stack of the thread that touched `address`.
+// True: it is told, and the process is to die of the signal. False: it is somebody else's.
+typedef bool oai_os_fault_fn(uintptr_t address);
+
+// From here on `fatal` is asked, the same for all callers; where it says no, or the signal was sent
+// by somebody, the action is the one that was there before. 0, or -errno. Each call is undone by
+// one of oai_os_fault_release(); with the last the action from before is there again, unless
+// another one has been put over ours.
+int oai_os_fault_catch(oai_os_fault_fn *fatal);
+void oai_os_fault_release(void);
+
+// Memory for a thread's signal stack. 0, -ENOMEM.
+int oai_os_signal_stack_make(oai_span_t *out);
+void oai_os_signal_stack_free(oai_span_t *stack);
+
+// The calling thread's signal stack is this one from here on, unless it has one; and no more.
+void oai_os_signal_stack_enter(const oai_span_t *stack);
+void oai_os_signal_stack_leave(const oai_span_t *stack);
+
+// Where the calling thread's own stack is, without its guard. 0, or -errno.
+int oai_os_thread_stack(oai_span_t *out);
 
 // True when oai_os.guard makes guards that really fault: some systems accept the call and do
 // nothing. Asked once per process.

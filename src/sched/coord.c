@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "sched/internal.h"
+#include "sched/overflow.h"
 #include "sched/sched.h"
 
 uint64_t oai_coord_ids(uint64_t count)
@@ -287,7 +288,9 @@ static void thread_main(void *arg)
 void oai_coord_work(oa_coord_t *coord)
 {
     oai_wait_t wait;
+    oai_os_signal_stack_enter(&coord->signals);
     work(&coord->worker[0]);
+    oai_os_signal_stack_leave(&coord->signals);
     // Neither can fail: this is no virtual thread, and the only one to wait.
     oai_wait_begin(&wait, false);
     wait_over(coord, &wait, OA_FOREVER);
@@ -388,6 +391,8 @@ static void free_coord(oa_coord_t *coord)
     oai_stack_pool_destroy(&coord->stacks);
     if (oai_sim_of(coord))
         oai_sim_destroy(coord->sim);
+    oai_os_signal_stack_free(&coord->signals);
+    oai_os_fault_release();
     oai_os.unmap(coord, coord->map_size);
 }
 
@@ -444,9 +449,14 @@ static int make_coord(oa_coord_t **out, const oa_config_t *config, bool lend)
     if (!coord)
         return -ENOMEM;
     int err = oai_stack_pool_init(&coord->stacks, config->stack_size);
+    if (err == 0 && lend)
+        err = oai_os_signal_stack_make(&coord->signals);
     if (err == 0 && config->simulate && !(coord->sim = oai_sim_create(config->simulate)))
         err = -ENOMEM;
+    if (err == 0)
+        err = oai_os_fault_catch(oai_overflow_tell);
     if (err) {
+        oai_os_signal_stack_free(&coord->signals);
         oai_os.unmap(coord, coord->map_size);
         return err;
     }

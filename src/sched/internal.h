@@ -416,12 +416,13 @@ struct oa_coord {
     // No task is left and none will come: written once, under the injection queue's lock. Release;
     // pairs with the acquire of the workers, who leave.
     _Atomic bool ended;
-    bool held;      // it lives without tasks while nobody waits: under the injection queue's lock
-    int waits;      // who is in oa_wait: under the same lock, as the next
-    int asleep;     // plain threads that have waited for its end without a deadline: they stay
-    bool lent;      // worker 0 is the thread that called oa_run
-    int workers;    // constant, as all below but what has its own lock
-    oai_sim_t *sim; // NULL: it is no simulation
+    bool held;  // it lives without tasks while nobody waits: under the injection queue's lock
+    int waits;  // who is in oa_wait: under the same lock, as the next
+    int asleep; // plain threads that have waited for its end without a deadline: they stay
+    bool lent;  // worker 0 is the thread that called oa_run
+    oai_span_t signals; // that thread's signal stack, if it had none
+    int workers;        // constant, as all below but what has its own lock
+    oai_sim_t *sim;     // NULL: it is no simulation
     unsigned stack_class;
     int log_level;
     void (*log)(void *, int, const char *);

@@ -200,6 +200,7 @@ static void host_main(void *arg)
     oa_coord_t *coord = host->coord;
     oai_pool_t *pool = &coord->pool;
     oai_fpctl_default(); // inherited from who made the thread
+    oai_host_begin();
     // Acquire: pairs with the release in let_go().
     while (atomic_load_explicit(&host->woken, memory_order_acquire) == 0)
         oai_os.futex_wait(&host->woken, 0, OAI_OS_FOREVER);

@@ -25,6 +25,12 @@ __attribute__((noinline)) OAI_NOT_TRACED void oai_host_set(struct oai_task *task
     __asm__ volatile("" ::: "memory");
 }
 
+void oai_host_begin(void)
+{
+    // A stack that is not known is an overflow without a name, no more.
+    (void)oai_os_thread_stack(&oai_seat_here()->stack);
+}
+
 #if !defined(__x86_64__) || OAI_TSAN
 __attribute__((noinline)) OAI_NOT_TRACED struct oai_worker *oai_self(void)
 {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "fiber/sanitizer.h"
+#include "os/os.h"
 
 struct oai_task;
 struct oai_worker;
@@ -22,10 +23,14 @@ typedef struct oai_seat {
     struct oai_task *hosted;   // the blocking or pinned task, or the task in oa_block, that it runs
     uint64_t random;           // of a thread that is no worker; 0: not begun
     const void *left;          // told in resumed.h, and read by its asm
+    oai_span_t stack;          // of a thread that hosts tasks: its own; empty: not known
 } oai_seat_t;
 
 // Makes the calling thread this worker, or none (NULL).
 void oai_self_set(struct oai_worker *worker);
+
+// The calling thread, no worker, will host tasks on its own stack.
+void oai_host_begin(void);
 
 // Makes the calling thread, no worker, the host of this task, or of none (NULL).
 void oai_host_set(struct oai_task *task);

@@ -3,8 +3,8 @@
 //
 // ctest: not=tsan,valgrind
 #include <signal.h>
-#include <sys/wait.h>
 
+#include "child.h"
 #include "support.h"
 
 static void leave_at_once(void *arg)
@@ -27,36 +27,22 @@ static void spawn_it(void *fn)
     CHECK_EQ(oa_go_spec(&spec), 0);
 }
 
-static _Noreturn void child(oa_fn *fn, bool start)
+static void run(void *fn)
 {
-    oa_coord_t *own;
-    if (!start)
-        oa_run(spawn_it, &fn);
-    else if (oa_start(&own, spawn_it, &fn, .max_workers = 1) == 0)
-        oa_wait(own);
-    _exit(0);
+    oa_run(spawn_it, fn);
 }
 
-static void aborts(oa_fn *fn, bool start)
+static void start(void *fn)
 {
-    char text[4096] = "";
-    size_t size = 0;
-    int fds[2], status;
-    CHECK_EQ(pipe(fds), 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        dup2(fds[1], 2);
-        close(fds[0]);
-        close(fds[1]);
-        child(fn, start);
-    }
-    close(fds[1]);
-    ssize_t n;
-    while ((n = read(fds[0], text + size, sizeof text - 1 - size)) > 0)
-        size += (size_t)n;
-    close(fds[0]);
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    oa_coord_t *own;
+    if (oa_start(&own, spawn_it, fn, .max_workers = 1) == 0)
+        oa_wait(own);
+}
+
+static void aborts(oa_fn *fn, void (*in)(void *fn))
+{
+    char text[4096];
+    int status = test_child(in, &fn, text, sizeof text);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     const char *expected = "oasync: fatal: pthread_exit in a task spawned at ";
     const char *found = strstr(text, expected);
@@ -66,9 +52,9 @@ static void aborts(oa_fn *fn, bool start)
 
 int main(void)
 {
-    for (int start = 0; start <= 1; start++) {
-        aborts(leave_at_once, start != 0);
-        aborts(leave_later, start != 0);
-    }
+    aborts(leave_at_once, run);
+    aborts(leave_at_once, start);
+    aborts(leave_later, run);
+    aborts(leave_later, start);
     return 0;
 }

@@ -108,6 +108,45 @@ size_t oai_os_page_size(void)
     return 4096;
 }
 
+// ---- Nobody runs over a stack -------------------------------------------------------------------
+
+bool oai_overflow_tell(uintptr_t address)
+{
+    (void)address;
+    return false;
+}
+
+int oai_os_fault_catch(oai_os_fault_fn *fatal)
+{
+    (void)fatal;
+    return 0;
+}
+
+void oai_os_fault_release(void)
+{
+}
+
+int oai_os_signal_stack_make(oai_span_t *out)
+{
+    (void)out;
+    return 0;
+}
+
+void oai_os_signal_stack_free(oai_span_t *stack)
+{
+    (void)stack;
+}
+
+void oai_os_signal_stack_enter(const oai_span_t *stack)
+{
+    (void)stack;
+}
+
+void oai_os_signal_stack_leave(const oai_span_t *stack)
+{
+    (void)stack;
+}
+
 int oai_os_cpu_count(void)
 {
     return 2;

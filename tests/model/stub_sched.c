@@ -133,6 +133,10 @@ oai_task_t *stub_hosted_task(const char *name, void (*fn)(void *), void *arg)
     return task;
 }
 
+void oai_host_begin(void)
+{
+}
+
 void oai_host_set(oai_task_t *hosted)
 {
     seats[model_self()].hosted = hosted;

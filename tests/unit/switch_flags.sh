@@ -32,7 +32,7 @@ sets='
 -O2 -DOAI_FORCE_OWN_STACKS
 -Og -g3
 '
-set -- "$root"/src/os/linux.c "$root"/src/os/cpus.c "$root"/src/fiber/*.c "$root"/src/fiber/*.S "$root"/src/base/lock.c
+set -- "$root"/src/os/*.c "$root"/src/fiber/*.c "$root"/src/fiber/*.S "$root"/src/base/lock.c
 status=0
 count=0
 for compiler in ${CCS:-gcc clang-19}; do
