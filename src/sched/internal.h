@@ -303,9 +303,10 @@ typedef enum oai_leave { OAI_LEAVE_PARK, OAI_LEAVE_YIELD, OAI_LEAVE_PREEMPTED } 
 // What a thief last saw of a victim.
 typedef struct oai_watch {
     uint64_t dispatches;
-    int64_t since; // ns; 0: nothing was queued
-    size_t length; // of its queue
-    bool slow;     // the dispatches before `since` took long
+    int64_t since;   // ns; 0: nothing was queued
+    size_t length;   // of its queue
+    bool slow;       // the dispatches before `since` took long
+    uint64_t robbed; // the dispatches when it last took from it
 } oai_watch_t;
 
 struct oai_worker {
@@ -333,8 +334,9 @@ struct oai_worker {
     oai_context_t dead_context;
     oai_sleeper_t sleeper; // shared: see idle.h
     oai_watch_t *watch;    // an element for each worker
-    oai_watch_t stolen;    // its own dispatches when it last stole, and since when; 0: judged
-    bool dear;             // what it stole before that took long
+    int64_t stole;         // when it last stole; 0: it is judged
+    uint64_t stolen_at;    // its own dispatches then
+    bool dear;             // what it ran after the theft before took long
     int64_t doze;          // ns of the last doze; 0: none
     uint64_t random;
     uint64_t id_next, id_end; // ids of tasks that it may give out

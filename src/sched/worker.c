@@ -169,52 +169,56 @@ enum {
 // What a look at the others, or at one of them, has shown.
 typedef enum sight {
     NOTHING,
-    LEFT,   // work that is left to its owner
-    FILLED, // the same, of an owner who spawns: it is not known yet how long it will take
+    LEFT,    // work that is left to its owner
+    UNKNOWN, // the same, until it is known how long it takes
     TO_TAKE,
 } sight_t;
 
+// While nothing has been dispatched: how long that is so. An owner who fills his queue is about to
+// begin with it, so he is left alone for longer, unless what was last taken was `dear`, or he has
+// dispatched nothing since it was taken from him: he will not.
+static sight_t look_at_filling(const oai_watch_t *watch, size_t length, int64_t time, bool dear)
+{
+    bool fills = length > watch->length && !dear && watch->dispatches != watch->robbed;
+    if (time > (fills ? FILLING : WORTH_WAITING))
+        return TO_TAKE;
+    return fills ? UNKNOWN : LEFT;
+}
+
 // Whether the last task of a queue would wait long for its own worker: the length of the queue,
 // times how long a dispatch has taken since the last look. Twice in a row, for the first time may
-// be mostly that in which the queue was filled. While none has been made, the time since then; but
-// an owner who fills his queue is left alone for longer, unless what was last taken was `dear`.
-// Tasks that take next to nothing are done sooner where they are, however many wait. The
-// measurements stand in HACKING.md.
+// be mostly that in which the queue was filled. Tasks that take next to nothing are done sooner
+// where they are, however many wait. The measurements stand in HACKING.md.
 static sight_t look_at(oai_watch_t *watch, const oai_worker_t *victim, int64_t now, bool dear)
 {
     size_t length = oai_runq_length(&victim->queue);
     // Relaxed: an estimate.
     uint64_t dispatches = atomic_load_explicit(&victim->dispatches, memory_order_relaxed);
-    if (length == 0 || watch->since == 0) {
-        *watch = (oai_watch_t){dispatches, length ? now : 0, length, false};
-        return length ? LEFT : NOTHING;
-    }
     int64_t time = now - watch->since;
     uint64_t done = dispatches - watch->dispatches;
-    if (done == 0) {
-        bool fills = length > watch->length && !dear;
-        if (time > (fills ? FILLING : WORTH_WAITING))
-            return TO_TAKE;
-        return fills ? FILLED : LEFT;
-    }
-    double dispatch = (double)time / (double)done;
+    bool first = length == 0 || watch->since == 0;
+    if (!first && done == 0)
+        return look_at_filling(watch, length, time, dear);
+    double dispatch = first ? 0 : (double)time / (double)done;
     bool slow = dispatch > WORTH_MOVING && dispatch * (double)length > WORTH_WAITING;
     if (slow && watch->slow)
         return TO_TAKE;
-    *watch = (oai_watch_t){dispatches, now, length, slow};
-    return LEFT;
+    watch->dispatches = dispatches;
+    watch->since = length ? now : 0;
+    watch->length = length;
+    watch->slow = slow;
+    return slow ? UNKNOWN : length ? LEFT : NOTHING;
 }
 
-// What it stole has been worked off: whether that took long.
+// Whether what it has run since it last stole took long.
 static void judge_theft(oai_worker_t *worker, int64_t now)
 {
-    if (worker->stolen.since == 0)
-        return;
     // Relaxed: its own counter.
     uint64_t dispatches = atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
-    uint64_t done = dispatches - worker->stolen.dispatches;
-    worker->dear = now - worker->stolen.since > DEAR * (int64_t)done;
-    worker->stolen.since = 0;
+    uint64_t done = dispatches - worker->stolen_at;
+    if (worker->stole != 0 && done != 0)
+        worker->dear = now - worker->stole > DEAR * (int64_t)done;
+    worker->stole = 0;
 }
 
 // One look at the others. *saw: what is left to them.
@@ -234,15 +238,15 @@ static oai_task_t *steal_round(oai_worker_t *worker, sight_t *saw)
             continue;
         }
         watch->since = 0;
+        watch->robbed = watch->dispatches;
         oai_task_t *task = oai_runq_steal(&victim->queue, &worker->queue);
         if (!task)
             task = oai_runq_take_next(&victim->queue);
         if (task) {
             count(&worker->steals);
             // Relaxed: its own counter.
-            worker->stolen.dispatches =
-                atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
-            worker->stolen.since = now;
+            worker->stolen_at = atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
+            worker->stole = now;
             return task;
         }
     }
@@ -266,7 +270,7 @@ static oai_task_t *search(oai_worker_t *worker, sight_t *saw)
         for (int i = 0; i < SEARCH_PAUSES; i++)
             oai_pause();
         now = oai_os.now();
-        if (*saw == FILLED && now < last) // until it is known how long it takes
+        if (*saw == UNKNOWN && now < last)
             end = now + SEARCH_TIME;
     } while (now < end);
     return NULL;
@@ -318,7 +322,7 @@ static void sleep_idle(oai_worker_t *worker, int64_t doze)
 {
     oai_idle_t *idle = &worker->coord->idle;
     worker->doze = doze;
-    worker->stolen.since = 0; // if it did not come to a search, it is not known
+    worker->stole = 0; // if it did not come to a search, it is not known
     oai_idle_announce(idle, &worker->sleeper, doze != 0);
     if (work_waits(worker, doze != 0)) {
         oai_idle_stay(idle, &worker->sleeper);
