@@ -17,12 +17,13 @@
 
 enum { TASKS = 8, TIMES = 1000000, WRITE_EVERY = 4 };
 
-static oa_mutex_t mutex = OA_MUTEX_INIT;
-static oa_rwlock_t rwlock = OA_RWLOCK_INIT;
-static oa_barrier_t barrier = OA_BARRIER_INIT(TASKS);
+// Each on a line of its own: what is read beside a lock shall not wait for its line.
+static _Alignas(64) oa_mutex_t mutex = OA_MUTEX_INIT;
+static _Alignas(64) oa_rwlock_t rwlock = OA_RWLOCK_INIT;
+static _Alignas(64) long inside; // of the mutex or its writers: under the lock
+static _Alignas(64) oa_barrier_t barrier = OA_BARRIER_INIT(TASKS);
 static bool shared; // the read-write lock
 static long steps;  // of 50 ns
-static long inside; // of the mutex or its writers: under the lock
 
 static struct {
     _Alignas(64) atomic_long times;
