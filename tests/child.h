@@ -2,6 +2,7 @@
 // child.h - a child process that is to die, and what it says first.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "check.h"
@@ -16,6 +17,7 @@ static inline int test_child(void (*fn)(void *), void *arg, char *text, size_t s
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
         dup2(fds[1], 2);
         close(fds[0]);
         close(fds[1]);

@@ -5,9 +5,9 @@
 //          before.
 // Callers: through os.h. The handler runs on the signal stack of the thread that faulted, for its
 //          own stack may be what it has run over.
-// Design:  what is nobody's of ours goes to the action that was there before, as if we were not. A
-//          process that is to die does so of the instruction that faulted, under the default
-//          action: what dumps a core finds the registers of that instruction.
+// Design:  what is nobody's of ours goes to the action that was there before. A process that is to
+//          die does so of the instruction that faulted, under the default action: what dumps a core
+//          finds the registers of that instruction.
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <pthread.h>
@@ -22,29 +22,22 @@ static unsigned users; // under the lock
 static bool installed; // as above
 // Written under the lock before the handler is there; constant while it is.
 static struct sigaction before;
+static size_t frame_size; // the most that the kernel puts on a stack for a signal
 static oai_os_fault_fn *is_fatal;
 
 // ---- The stack of the handlers ------------------------------------------------------------------
 
-// What the kernel needs for a signal's frame, at most: with AVX-512 it is more than MINSIGSTKSZ.
-static size_t frame_size(void)
-{
-    long size = sysconf(_SC_MINSIGSTKSZ);
-    return size > 0 ? (size_t)size : MINSIGSTKSZ;
-}
-
-// Beside the frame there must be room for a handler of the user's, which may print and unwind.
-static size_t signal_stack_size(void)
+// Beside the kernel's frame there must be room for a handler of the user's, which may print and
+// unwind. The lowest page is a guard, if that can be had.
+int oai_os_signal_stack_make(oai_span_t *out)
 {
     enum { FOR_HANDLERS = 64 << 10 };
     size_t page = oai_os_page_size();
-    return (FOR_HANDLERS + frame_size() + page - 1) / page * page;
-}
-
-int oai_os_signal_stack_make(oai_span_t *out)
-{
-    out->size = signal_stack_size();
-    return oai_os.map(&out->base, out->size);
+    out->size = (FOR_HANDLERS + (size_t)sysconf(_SC_MINSIGSTKSZ) + 2 * page - 1) / page * page;
+    int err = oai_os.map(&out->base, out->size);
+    if (err == 0)
+        (void)oai_os.protect(out->base, page);
+    return err;
 }
 
 void oai_os_signal_stack_free(oai_span_t *stack)
@@ -98,13 +91,22 @@ static uintptr_t stack_pointer(const void *context)
 #endif
 }
 
-// Where it was touched. The kernel tells no address when it was the one who touched: it could not
-// put another signal's frame below the stack pointer.
-static uintptr_t address_of(const siginfo_t *info, const void *context)
+// What was touched. The kernel tells no address when it could not put another signal's frame below
+// the stack pointer; it was somewhere there. Nor does it for an address that can be none (on
+// x86-64): such a span is empty.
+static oai_span_t touched(const siginfo_t *info, const void *context)
 {
-    if (info->si_code == SI_KERNEL)
-        return stack_pointer(context) - frame_size();
-    return (uintptr_t)info->si_addr;
+    enum { RED_ZONE = 128 };
+    if (info->si_code != SI_KERNEL)
+        return (oai_span_t){info->si_addr, 1};
+#ifdef __x86_64__
+    enum { GENERAL_PROTECTION = 13 };
+    const ucontext_t *thread = context;
+    if (thread->uc_mcontext.gregs[REG_TRAPNO] == GENERAL_PROTECTION)
+        return (oai_span_t){NULL, 0};
+#endif
+    size_t size = frame_size + RED_ZONE;
+    return (oai_span_t){(void *)(stack_pointer(context) - size), size};
 }
 
 static bool was_sent(const siginfo_t *info)
@@ -146,34 +148,55 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     int kept = errno;
     bool by_handler = (before.sa_flags & SA_SIGINFO) ||
                       (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN);
-    if (!was_sent(info) && is_fatal(address_of(info, context)))
+    if (!was_sent(info) && is_fatal(touched(info, context))) {
+        // Told into a pipe that nobody reads: it shall not die of that.
+        sigaddset(&((ucontext_t *)context)->uc_sigmask, SIGPIPE);
         die(signal, info);
-    else if (by_handler)
+    } else if (by_handler) {
         call_before(signal, info, context);
-    else if (!was_sent(info) || before.sa_handler == SIG_DFL)
+    } else if (!was_sent(info) || before.sa_handler == SIG_DFL) {
         die(signal, info); // an instruction's fault cannot be ignored
+    }
     errno = kept;
 }
 
 // Precondition: the lock.
+static bool is_ours(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_fault;
+}
+
+// Precondition: the lock. Once there, ours stays below a handler that was put over it, which may
+// call it as the one before: put over that one once more, the two would call each other for ever.
 static int install(void)
 {
-    struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction now, ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+    if (sigaction(SIGSEGV, NULL, &now) != 0)
+        return -errno;
+    bool handler =
+        (now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
+    if (is_ours(&now) || (installed && handler)) {
+        installed = true;
+        return 0;
+    }
+    // A signal that was ignored, or after which a system call goes on, shall not break one.
+    ours.sa_flags |= handler ? now.sa_flags & SA_RESTART : SA_RESTART;
     ours.sa_sigaction = on_fault;
     sigemptyset(&ours.sa_mask);
-    if (sigaction(SIGSEGV, NULL, &before) != 0 || sigaction(SIGSEGV, &ours, NULL) != 0)
+    sigaddset(&ours.sa_mask, SIGPIPE);
+    frame_size = (size_t)sysconf(_SC_MINSIGSTKSZ);
+    before = now;
+    if (sigaction(SIGSEGV, &ours, NULL) != 0)
         return -errno;
     installed = true;
     return 0;
 }
 
-// Precondition: the lock. Another handler that was put over ours may call ours as the one before:
-// then ours stays for good. Put over that one once more, the two would call each other for ever.
+// Precondition: the lock.
 static void uninstall(void)
 {
     struct sigaction now;
-    if (sigaction(SIGSEGV, NULL, &now) != 0 || !(now.sa_flags & SA_SIGINFO) ||
-        now.sa_sigaction != on_fault)
+    if (sigaction(SIGSEGV, NULL, &now) != 0 || !is_ours(&now))
         return;
     sigaction(SIGSEGV, &before, NULL);
     installed = false;
@@ -183,7 +206,7 @@ int oai_os_fault_catch(oai_os_fault_fn *fatal)
 {
     pthread_mutex_lock(&lock);
     is_fatal = fatal;
-    int err = installed ? 0 : install();
+    int err = users ? 0 : install();
     users += err == 0;
     pthread_mutex_unlock(&lock);
     return err;
@@ -192,7 +215,7 @@ int oai_os_fault_catch(oai_os_fault_fn *fatal)
 void oai_os_fault_release(void)
 {
     pthread_mutex_lock(&lock);
-    if (--users == 0 && installed)
+    if (--users == 0)
         uninstall();
     pthread_mutex_unlock(&lock);
 }

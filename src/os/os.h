@@ -93,9 +93,9 @@ void oai_os_call_guarded(void (*fn)(void *), void (*ended)(void *), void *arg);
 
 // ---- A thread that touches what it may not (fault.c) --------------------------------------------
 
-// Asked in the handler of SIGSEGV, on the signal stack of the thread that touched `address`.
+// Asked in the handler of SIGSEGV, on the signal stack of the thread that touched something there.
 // True: it is told, and the process is to die of the signal. False: it is somebody else's.
-typedef bool oai_os_fault_fn(uintptr_t address);
+typedef bool oai_os_fault_fn(oai_span_t touched);
 
 // From here on `fatal` is asked, the same for all callers; where it says no, or the signal was sent
 // by somebody, the action is the one that was there before. 0, or -errno. Each call is undone by

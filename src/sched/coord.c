@@ -451,10 +451,12 @@ static int make_coord(oa_coord_t **out, const oa_config_t *config, bool lend)
     int err = oai_stack_pool_init(&coord->stacks, config->stack_size);
     if (err == 0 && lend)
         err = oai_os_signal_stack_make(&coord->signals);
-    if (err == 0 && config->simulate && !(coord->sim = oai_sim_create(config->simulate)))
-        err = -ENOMEM;
     if (err == 0)
         err = oai_os_fault_catch(oai_overflow_tell);
+    if (err == 0 && config->simulate && !(coord->sim = oai_sim_create(config->simulate))) {
+        oai_os_fault_release();
+        err = -ENOMEM;
+    }
     if (err) {
         oai_os_signal_stack_free(&coord->signals);
         oai_os.unmap(coord, coord->map_size);

@@ -52,35 +52,29 @@ static void tell(const oai_task_t *task, size_t stack_size)
 
 // ---- Whose it was -------------------------------------------------------------------------------
 
-// A stack from our pool, of a worker's task. True: told.
-static bool tell_pooled(const oai_task_t *task, const oai_stack_t *stack, uintptr_t address)
+static bool in_guard(oai_span_t touched, const void *low, size_t guard)
 {
-    uintptr_t low = (uintptr_t)stack->low;
-    if (address >= low || low - address > oai_stack_class_guard(stack->cls))
-        return false;
-    tell(task, oai_stack_class_usable(stack->cls));
-    return true;
+    uintptr_t from = (uintptr_t)touched.base, end = (uintptr_t)low;
+    return from < end && from + touched.size > end - guard;
 }
 
-// A thread's own stack: the guard below it is as large as the C library makes it, a page at least.
-static bool tell_hosted(const oai_task_t *task, uintptr_t address)
-{
-    const oai_span_t *stack = &oai_seat_here()->stack;
-    uintptr_t low = (uintptr_t)stack->base;
-    if (address >= low || low - address > oai_os_page_size())
-        return false;
-    tell(task, stack->size);
-    return true;
-}
-
-bool oai_overflow_tell(uintptr_t address)
+bool oai_overflow_tell(oai_span_t touched)
 {
     const oai_worker_t *worker = oai_self();
-    const oai_task_t *hosted = worker ? NULL : oai_hosted();
-    if (hosted)
-        return tell_hosted(hosted, address);
-    if (!worker || !worker->current)
+    const oai_task_t *task = worker ? worker->current : oai_hosted();
+    const oai_stack_t *stack = NULL;
+    oai_span_t own = {NULL, 0}; // of a hosted task: its thread's
+    if (!task || touched.size == 0)
         return false;
-    const oai_stack_t *stack = OAI_OWN_STACKS ? worker->current->stack : worker->stack;
-    return stack && tell_pooled(worker->current, stack, address);
+    if (worker)
+        stack = OAI_OWN_STACKS ? task->stack : worker->stack;
+    else
+        own = oai_seat_here()->stack;
+    // The guard of a thread's stack is as large as the C library makes it, a page at least.
+    const void *low = stack ? stack->low : own.base;
+    size_t guard = stack ? oai_stack_class_guard(stack->cls) : oai_os_page_size();
+    if (!in_guard(touched, low, guard))
+        return false;
+    tell(task, stack ? oai_stack_class_usable(stack->cls) : own.size);
+    return true;
 }

@@ -6,10 +6,11 @@
 #define OAI_SCHED_OVERFLOW_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-// Whether the address lies below the stack of the task that the calling thread runs; then one line
-// to standard error has told so. Async-signal-safe.
-bool oai_overflow_tell(uintptr_t address);
+#include "os/os.h"
+
+// Whether some of what was touched lies in the guard of the stack on which the calling thread runs
+// a task; then one line to standard error has told so. Async-signal-safe.
+bool oai_overflow_tell(oai_span_t touched);
 
 #endif

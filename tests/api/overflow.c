@@ -32,7 +32,8 @@ static void recurse_later(void *arg)
     recurse(arg);
 }
 
-// More than the guard: compiled so that each page of a frame is touched in turn.
+// More than the guard: compiled with -fstack-clash-protection, by which each page of a frame is
+// touched in turn.
 static __attribute__((noinline)) void large_frame(int depth)
 {
     volatile char frame[80 << 10];
@@ -105,9 +106,9 @@ static void is_told(const overflow_t *test)
     int status = test_child(run_one, (void *)test, text, sizeof text);
     printf("%s", text);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-    const char *found = strstr(text, "oasync: fatal: stack overflow in task ");
+    const char *found = strstr(text, "oasync: fatal: stack overflow in task 2 (");
     CHECK(found != NULL);
-    CHECK(strstr(found, test->name ? test->name : "(") != NULL);
+    CHECK(!test->name || strstr(found, test->name) != NULL);
     CHECK(strstr(found, "overflow.c:") != NULL);
     CHECK(strstr(found, test->size) != NULL);
     CHECK(strstr(found + 1, "oasync: fatal") == NULL); // once
@@ -118,14 +119,16 @@ static void all_are_told(void)
     static const overflow_t tests[] = {
         {.fn = recurse, .size = "has 188 KiB"},
         {.fn = recurse, .start = true, .name = "parser", .size = "has 188 KiB"},
-        {.fn = recurse_later, .size = "KiB"},
-        {.fn = recurse_later, .start = true, .size = "KiB"},
+        {.fn = recurse_later, .size = "has 188 KiB"},
+        {.fn = recurse_later, .start = true, .size = "has 188 KiB"},
         {.fn = recurse, .stack = 20000, .name = "small", .size = "has 44 KiB"},
-        {.fn = recurse, .stack = 1 << 20, .size = "KiB"},
-        {.fn = large_frames, .size = "KiB"},
+        {.fn = recurse, .stack = 1 << 20, .size = "has 1980 KiB"},
+        {.fn = large_frames, .size = "has 188 KiB"},
+        {.fn = signals, .start = true, .size = "has 188 KiB"},
+        // As large as system and tools make them.
         {.fn = recurse, .block = true, .name = "blocks", .size = "KiB"},
         {.fn = recurse, .pinned = true, .stack = 1 << 20, .size = "KiB"},
-        {.fn = signals, .start = true, .size = "KiB"},
+        {.fn = signals, .pinned = true, .stack = 1 << 20, .size = "KiB"},
     };
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
         if (tests[i].fn != signals || !test_under("valgrind")) // which is the kernel there
@@ -147,8 +150,11 @@ static void touch(void *arg)
 
 static void told_all(int signal, siginfo_t *info, void *context)
 {
+    stack_t now;
     CHECK_EQ(signal, SIGSEGV);
     CHECK(context != NULL);
+    CHECK_EQ(sigaltstack(NULL, &now), 0);
+    CHECK(now.ss_flags & SS_ONSTACK);
     address = info->si_addr;
     atomic_fetch_add(&handled, 1);
     siglongjmp(back, 1);
@@ -178,10 +184,14 @@ static void send_it(void *arg)
 static void with_action(struct sigaction action, oa_fn *fn, int calls)
 {
     struct sigaction now;
+    stack_t first, last;
     atomic_store(&handled, 0);
     sigemptyset(&action.sa_mask);
     CHECK_EQ(sigaction(SIGSEGV, &action, NULL), 0);
+    CHECK_EQ(sigaltstack(NULL, &first), 0);
     CHECK_EQ(oa_run(fn, NULL, .max_workers = 1), 0);
+    CHECK_EQ(sigaltstack(NULL, &last), 0);
+    CHECK_EQ(first.ss_flags, last.ss_flags);
     CHECK_EQ(atomic_load(&handled), calls);
     CHECK_EQ(sigaction(SIGSEGV, NULL, &now), 0);
     CHECK(now.sa_handler == action.sa_handler); // as before
@@ -200,6 +210,67 @@ static void go_on(void *arg)
     with_action(little, touch_and_live, 1);
     with_action(little, send_it, 1);
     with_action(none, send_it, 0);
+}
+
+// ---- Actions that come and go -------------------------------------------------------------------
+
+static struct sigaction seen;
+
+static void look(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(sigaction(SIGSEGV, NULL, &seen), 0);
+}
+
+// Ours, put back by somebody who had saved it, is not what was there before.
+static void put_back(void *arg)
+{
+    struct sigaction all = {.sa_flags = SA_SIGINFO};
+    all.sa_sigaction = told_all;
+    CHECK_EQ(sigaction(SIGSEGV, &all, NULL), 0);
+    CHECK_EQ(oa_run(look, NULL, .max_workers = 1), 0);
+    CHECK_EQ(sigaction(SIGSEGV, &seen, NULL), 0);
+    CHECK_EQ(oa_run(touch_and_live, arg, .max_workers = 1), 0);
+    CHECK_EQ(atomic_load(&handled), 1);
+}
+
+static void put_over(void *arg)
+{
+    struct sigaction little = {.sa_handler = told_little};
+    (void)arg;
+    CHECK_EQ(sigaction(SIGSEGV, &little, NULL), 0);
+}
+
+// What was put over ours stays, and ours comes back when that has gone.
+static void put_over_and_gone(void *arg)
+{
+    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    CHECK_EQ(oa_run(put_over, arg, .max_workers = 1), 0);
+    look(arg);
+    CHECK(seen.sa_handler == told_little);
+    CHECK_EQ(sigaction(SIGSEGV, &by_default, NULL), 0);
+    CHECK_EQ(oa_run(recurse, arg, .max_workers = 1), 0);
+}
+
+// The end of one coordinator is not that of the other.
+static void beside_another(void *arg)
+{
+    CHECK_EQ(oa_start(&coord, nothing, arg, .max_workers = 1), 0);
+    CHECK_EQ(oa_run(nothing, arg, .max_workers = 1), 0);
+    CHECK_EQ(oa_go(recurse, NULL, .coord = coord), 0);
+    oa_wait(coord);
+}
+
+static void comes_and_goes(void)
+{
+    void (*const told[])(void *) = {put_over_and_gone, beside_another};
+    char text[8192];
+    CHECK_EQ(test_child(put_back, NULL, text, sizeof text), 0);
+    for (int i = 0; i < 2; i++) {
+        int status = test_child(told[i], NULL, text, sizeof text);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+        CHECK(strstr(text, "oasync: fatal: stack overflow in task ") != NULL);
+    }
 }
 
 static void run_touch(void *arg)
@@ -225,7 +296,9 @@ static void others_are_not_told(void)
 int main(void)
 {
     all_are_told();
-    if (!test_under("valgrind")) // to which a bad access is an error, whoever handles it
+    if (!test_under("valgrind")) { // to which a bad access is an error, whoever handles it
         others_are_not_told();
+        comes_and_goes();
+    }
     return 0;
 }

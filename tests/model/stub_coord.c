@@ -110,9 +110,9 @@ size_t oai_os_page_size(void)
 
 // ---- Nobody runs over a stack -------------------------------------------------------------------
 
-bool oai_overflow_tell(uintptr_t address)
+bool oai_overflow_tell(oai_span_t touched)
 {
-    (void)address;
+    (void)touched;
     return false;
 }
 
