@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // sanitizer.h - which tools look over our shoulder in this build, and what they want to be told.
 //
-// Owns:    nothing. Here and in fiber.h are the only places that speak to ASan, TSan or Valgrind.
+// Owns:    nothing. Here and in fiber.h are the only places that speak to ASan, TSan or Valgrind,
+//          but for one word to Valgrind in os/linux.c.
 // Callers: src/fiber, and the scheduler for oai_sync_*.
 #ifndef OAI_FIBER_SANITIZER_H
 #define OAI_FIBER_SANITIZER_H

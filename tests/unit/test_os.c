@@ -179,6 +179,15 @@ static void wake_later(void *arg)
     *(int *)arg = 7;
 }
 
+// What is woken may be gone by then.
+static void test_wake_of_nothing(void)
+{
+    _Atomic uint32_t *volatile gone = malloc(sizeof *gone);
+    oai_os.futex_wake(gone, 1); // not initialised
+    free(gone);
+    oai_os.futex_wake(gone, 1);
+}
+
 static void test_thread_and_futex(void)
 {
     int64_t start = oai_os.now();
@@ -338,6 +347,7 @@ int main(void)
     test_guard_without_descriptors();
     test_time();
     test_thread_and_futex();
+    test_wake_of_nothing();
     test_threads();
     test_membarrier();
     test_after_fork();
