@@ -464,16 +464,14 @@ int main(int argc, char **argv)
     fault_install();
     // A membarrier that fails was registered before by the first of all runs.
     fault_mask(FAULT_USUAL & ~(unsigned)FAULT_MEMBARRIER);
-    // A simulation has one thread, in which tools have little to look at.
-    size_t count = test_under("native") || test_under("debug") ? WAYS : WAYS - 1;
-    for (size_t way = 0; way < count; way++)
+    for (size_t way = 0; way < WAYS; way++)
         for (size_t scenario = 0; scenario < SCENARIOS; scenario++)
             count_up(way, scenario);
     // A mapping that cannot be unmapped twice in a row is lost: no failures of that kind at random.
     fault_mask((FAULT_USUAL & ~(unsigned)(FAULT_MEMBARRIER | FAULT_UNMAP)) | FAULT_FUTEX);
     for (int64_t i = test_scale(200); i > 0; i--) {
         fault_random(50, seed + (uint64_t)i);
-        once((size_t)i % count, (size_t)i % SCENARIOS);
+        once((size_t)i % WAYS, (size_t)i % SCENARIOS);
     }
     return 0;
 }
