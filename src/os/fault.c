@@ -20,7 +20,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users; // under the lock
 static bool installed; // as above
-// Written under the lock before the handler is there; constant while it is.
+// Written under the lock before the handler is put there; constant while it is.
 static struct sigaction before;
 static size_t frame_size; // the most that the kernel puts on a stack for a signal
 static oai_os_fault_fn *is_fatal;
@@ -109,6 +109,12 @@ static oai_span_t touched(const siginfo_t *info, const void *context)
     return (oai_span_t){(void *)(stack_pointer(context) - size), size};
 }
 
+static bool has_handler(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) ||
+           (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
 static bool was_sent(const siginfo_t *info)
 {
     return info->si_code <= 0;
@@ -146,13 +152,11 @@ static void call_before(int signal, siginfo_t *info, void *context)
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     int kept = errno;
-    bool by_handler = (before.sa_flags & SA_SIGINFO) ||
-                      (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN);
     if (!was_sent(info) && is_fatal(touched(info, context))) {
         // Told into a pipe that nobody reads: it shall not die of that.
         sigaddset(&((ucontext_t *)context)->uc_sigmask, SIGPIPE);
         die(signal, info);
-    } else if (by_handler) {
+    } else if (has_handler(&before)) {
         call_before(signal, info, context);
     } else if (!was_sent(info) || before.sa_handler == SIG_DFL) {
         die(signal, info); // an instruction's fault cannot be ignored
@@ -173,8 +177,7 @@ static int install(void)
     struct sigaction now, ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
     if (sigaction(SIGSEGV, NULL, &now) != 0)
         return -errno;
-    bool handler =
-        (now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
+    bool handler = has_handler(&now);
     if (is_ours(&now) || (installed && handler)) {
         installed = true;
         return 0;
