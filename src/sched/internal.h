@@ -335,8 +335,10 @@ struct oai_worker {
     oai_sleeper_t sleeper; // shared: see idle.h
     oai_watch_t *watch;    // an element for each worker
     int64_t stole;         // when it last stole; 0: it is judged
-    uint64_t stolen_at;    // its own dispatches then
+    uint64_t stolen_at;    // its own dispatches then,
+    uint64_t parked_at;    // and parks
     bool dear;             // what it ran after the theft before took long
+    bool returned;         // all of that soon waited again
     int64_t doze;          // ns of the last doze; 0: none
     uint64_t random;
     uint64_t id_next, id_end; // ids of tasks that it may give out

@@ -159,6 +159,7 @@ enum {
     WORTH_WAITING = 10000, // ns that a task would have to wait for its own worker
     WORTH_MOVING = 150,    // ns a dispatch: less than another core takes to get at a task
     FILLING = 100000,      // ns that a queue is left to an owner who only fills it
+    RETURNING = 40000,     // ns that tasks are left which wait for what goes on where they are
     DEAR = 1000,           // ns a dispatch: worth moving, wherever the two cores are
     SEARCH_TIME = 25000,   // ns that a searcher looks for work
     SEARCH_PAUSES = 32,    // between two looks
@@ -176,21 +177,29 @@ typedef enum sight {
 
 // While nothing has been dispatched: how long that is so. An owner who fills his queue is about to
 // begin with it, so he is left alone for longer, unless what was last taken was `dear`, or he has
-// dispatched nothing since it was taken from him: he will not.
-static sight_t look_at_filling(const oai_watch_t *watch, size_t length, int64_t time, bool dear)
+// dispatched nothing since it was taken from him: he will not. For longer, too, where what was last
+// taken has `returned`.
+static sight_t look_at_filling(const oai_worker_t *worker, const oai_watch_t *watch, size_t length,
+                               int64_t time)
 {
-    bool fills = length > watch->length && !dear && watch->dispatches != watch->robbed;
-    if (time > (fills ? FILLING : WORTH_WAITING))
+    bool fills = length > watch->length && !worker->dear && watch->dispatches != watch->robbed;
+    int64_t patience = WORTH_WAITING;
+    if (fills)
+        patience = FILLING;
+    else if (worker->returned)
+        patience = RETURNING;
+    if (time > patience)
         return TO_TAKE;
-    return fills ? UNKNOWN : LEFT;
+    return patience > WORTH_WAITING ? UNKNOWN : LEFT;
 }
 
 // Whether the last task of a queue would wait long for its own worker: the length of the queue,
 // times how long a dispatch has taken since the last look. Twice in a row, for the first time may
 // be mostly that in which the queue was filled. Tasks that take next to nothing are done sooner
 // where they are, however many wait. The measurements stand in HACKING.md.
-static sight_t look_at(oai_watch_t *watch, const oai_worker_t *victim, int64_t now, bool dear)
+static sight_t look_at(const oai_worker_t *worker, const oai_worker_t *victim, int64_t now)
 {
+    oai_watch_t *watch = &worker->watch[victim->id];
     size_t length = oai_runq_length(&victim->queue);
     // Relaxed: an estimate.
     uint64_t dispatches = atomic_load_explicit(&victim->dispatches, memory_order_relaxed);
@@ -198,7 +207,7 @@ static sight_t look_at(oai_watch_t *watch, const oai_worker_t *victim, int64_t n
     uint64_t done = dispatches - watch->dispatches;
     bool first = length == 0 || watch->since == 0;
     if (!first && done == 0)
-        return look_at_filling(watch, length, time, dear);
+        return look_at_filling(worker, watch, length, time);
     double dispatch = first ? 0 : (double)time / (double)done;
     bool slow = dispatch > WORTH_MOVING && dispatch * (double)length > WORTH_WAITING;
     if (slow && watch->slow)
@@ -210,14 +219,20 @@ static sight_t look_at(oai_watch_t *watch, const oai_worker_t *victim, int64_t n
     return slow ? UNKNOWN : length ? LEFT : NOTHING;
 }
 
-// Whether what it has run since it last stole took long.
+// What it has run since it last stole: whether it took long, and whether it was several that each
+// waited again in less than one is worth moving for. Those want what is held where they were, and
+// with each theft what they fight for moves, too.
 static void judge_theft(oai_worker_t *worker, int64_t now)
 {
-    // Relaxed: its own counter.
+    // Relaxed: its own counters.
     uint64_t dispatches = atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
+    uint64_t parks = atomic_load_explicit(&worker->parks, memory_order_relaxed);
     uint64_t done = dispatches - worker->stolen_at;
-    if (worker->stole != 0 && done != 0)
-        worker->dear = now - worker->stole > DEAR * (int64_t)done;
+    if (worker->stole != 0 && done != 0) {
+        int64_t each = (now - worker->stole) / (int64_t)done;
+        worker->dear = each > DEAR;
+        worker->returned = done > 1 && parks - worker->parked_at == done && each < WORTH_WAITING;
+    }
     worker->stole = 0;
 }
 
@@ -232,7 +247,7 @@ static oai_task_t *steal_round(oai_worker_t *worker, sight_t *saw)
         oai_watch_t *watch = &worker->watch[victim->id];
         if (victim == worker)
             continue;
-        sight_t sight = look_at(watch, victim, now, worker->dear);
+        sight_t sight = look_at(worker, victim, now);
         if (sight != TO_TAKE) {
             *saw = sight > *saw ? sight : *saw;
             continue;
@@ -244,8 +259,9 @@ static oai_task_t *steal_round(oai_worker_t *worker, sight_t *saw)
             task = oai_runq_take_next(&victim->queue);
         if (task) {
             count(&worker->steals);
-            // Relaxed: its own counter.
+            // Relaxed: its own counters.
             worker->stolen_at = atomic_load_explicit(&worker->dispatches, memory_order_relaxed);
+            worker->parked_at = atomic_load_explicit(&worker->parks, memory_order_relaxed);
             worker->stole = now;
             return task;
         }
