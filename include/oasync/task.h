@@ -122,7 +122,8 @@ typedef struct oa_config {
 // Returns 0, or
 //  -EINVAL   config or its fn is NULL, its size is too small, or a field is out of range;
 //  -E2BIG    config is larger than this library knows and its tail is not zero;
-//  -EPERM    the caller is a task, neither blocking nor pinned, or any task of a simulation;
+//  -EPERM    the caller is a task, neither blocking nor pinned nor in oa_block(), or any task of a
+//            simulation;
 //  -EAGAIN   an OS thread could not be made;
 //  -ENOMEM   there is no memory;
 //  -EDEADLK  in the simulation all tasks waited for each other (see the top of this file): they
