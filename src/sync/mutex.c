@@ -20,9 +20,9 @@
 #include "sched/wait.h"
 #include "sync/mutex.h"
 
-// Newcomers in a row that may overtake a woken waiter. Waking costs thousands of times what taking
-// a free mutex does, so each newcomer let through is work done meanwhile; with four a waiter is at
-// most five turns late.
+// How often in a row a woken waiter may find it taken. Waking costs thousands of times what taking
+// a free mutex does, so each newcomer let through is work done meanwhile. Those who come before the
+// woken one has its turn to run are not counted.
 enum { BARGES = 4 };
 
 // The word is who holds the mutex (oai_wait_self(), an even number), 0 when it is free, and one

@@ -17,7 +17,7 @@
 #include "sched/wait.h"
 #include "sync/word.h"
 
-// Newcomers in a row that may overtake who was let go: the reason is mutex.c's.
+// How often in a row who was let go may find newcomers inside: the reason is mutex.c's.
 #ifndef OAI_RWLOCK_BARGES
 #define OAI_RWLOCK_BARGES 4
 #endif
