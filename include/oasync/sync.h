@@ -6,10 +6,11 @@
 // already, by the _init call; there is nothing to free. All-zero bytes are a free mutex or
 // read-write lock, a condition variable, a once, a semaphore of 0 and an open latch. They must not
 // be copied or moved while in use. Waiters are served first come, first served; a mutex or
-// read-write lock just freed may be taken by newcomers before the woken waiter gets there. When it
-// has found the lock taken four times in a row it is handed over. Newcomers before it has its turn
-// to run are not counted: a task that locks and unlocks on and on, and never waits, can keep its
-// worker, and so the lock, from a waiter that was woken there.
+// read-write lock just freed may be taken by newcomers before the woken waiter gets there. They are
+// counted, and each millisecond of that (looked at when as many again have come, or 64 more) one of
+// them yields before it locks, so that it does not keep a woken one from its worker; one whose
+// deadline has passed yields when it has locked, and a try does not. When the woken one has found
+// the lock taken four times in a row it is handed over.
 //
 // Who has been let go by an unlock, release, signal, arrival, the end of a round or of what is done
 // once may destroy the object, free it or leave its scope at once: the call that let it go does not
@@ -117,8 +118,8 @@ void oa_rwlock_init(oa_rwlock_t *lock);
 
 // Locks for reading, waiting until nobody writes and nobody waits who came before. So a reader that
 // locks once more may wait behind a writer that waits for it. A writer that leaves lets all readers
-// go that wait, and the last reader the next writer; newcomers may be quicker than who was let go,
-// as told at the top. A cancel does not interrupt it.
+// go that wait, but not twice in a row, and the last reader the next writer; newcomers may be
+// quicker than who was let go, as told at the top. A cancel does not interrupt it.
 // Any thread; waits.
 // Returns 0, or
 //  -EINVAL   lock is NULL;

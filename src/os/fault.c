@@ -109,10 +109,11 @@ static oai_span_t touched(const siginfo_t *info, const void *context)
     return (oai_span_t){(void *)(stack_pointer(context) - size), size};
 }
 
+// Whatever SA_SIGINFO says, as the kernel sees it: who has got an action, changes the handler and
+// sets it leaves the flag.
 static bool has_handler(const struct sigaction *action)
 {
-    return (action->sa_flags & SA_SIGINFO) ||
-           (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+    return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
 static bool was_sent(const siginfo_t *info)
@@ -133,16 +134,19 @@ static void die(int signal, const siginfo_t *info)
 // As the kernel would have called it.
 static void call_before(int signal, siginfo_t *info, void *context)
 {
-    sigset_t only;
+    const ucontext_t *thread = context;
+    sigset_t allowed; // what ours blocks and that one does not
     if (before.sa_flags & SA_RESETHAND) {
         struct sigaction by_default = {.sa_handler = SIG_DFL};
         sigaction(signal, &by_default, NULL);
     }
     pthread_sigmask(SIG_BLOCK, &before.sa_mask, NULL); // the return puts back what was
-    sigemptyset(&only);
-    sigaddset(&only, signal);
+    sigemptyset(&allowed);
     if (before.sa_flags & SA_NODEFER)
-        pthread_sigmask(SIG_UNBLOCK, &only, NULL);
+        sigaddset(&allowed, signal);
+    if (!sigismember(&before.sa_mask, SIGPIPE) && !sigismember(&thread->uc_sigmask, SIGPIPE))
+        sigaddset(&allowed, SIGPIPE);
+    pthread_sigmask(SIG_UNBLOCK, &allowed, NULL);
     if (before.sa_flags & SA_SIGINFO)
         before.sa_sigaction(signal, info, context);
     else

@@ -4,9 +4,10 @@
 // Free, taking and releasing it are one compare-exchange each. Who finds it held waits in a list
 // under a short lock. An unlock with waiters takes the first of them off the list, frees the mutex
 // and wakes that one, which tries again: a newcomer may have been quicker (it barges), and the
-// woken one goes back to the head of the list. After BARGES of those in a row the unlock hands the
-// mutex over instead. To a task that has it as a gate it is always handed over, for that one does
-// not run and cannot try again.
+// woken one goes back to the head of the list. When that has happened to it so many times in a row
+// the unlock hands the mutex over instead. To a task that has it as a gate it is always handed
+// over, for that one does not run and cannot try again. Until a woken one has come newcomers are
+// counted, and give way at last (barge.h).
 //
 // Last touch: while somebody is in the list the mutex cannot be freed by its user, and an unlock
 // that has claimed a waiter has released the list's lock before that one can go on. When the list
@@ -18,12 +19,8 @@
 #include "oasync/sync.h"
 #include "sched/sched.h"
 #include "sched/wait.h"
+#include "sync/barge.h"
 #include "sync/mutex.h"
-
-// How often in a row a woken waiter may find it taken. Waking costs thousands of times what taking
-// a free mutex does, so each newcomer let through is work done meanwhile. Those who come before the
-// woken one has its turn to run are not counted.
-enum { BARGES = 4 };
 
 // The word is who holds the mutex (oai_wait_self(), an even number), 0 when it is free, and one
 // bit.
@@ -37,6 +34,7 @@ typedef struct mutex {
     _Atomic uint64_t word;
     oai_waiters_t waiters; // under `lock`
     oai_lock_t lock;
+    oai_barge_t barge;
 } mutex_state_t;
 
 _Static_assert(sizeof(mutex_state_t) <= sizeof(oa_mutex_t), "fits what is public");
@@ -82,6 +80,13 @@ static void set_waiters(mutex_state_t *mutex)
         atomic_fetch_or_explicit(&mutex->word, WAITERS, memory_order_relaxed);
 }
 
+// Under `lock`: one that was woken.
+static void has_come(mutex_state_t *mutex)
+{
+    mutex->waiters.coming--;
+    oai_barge_came(&mutex->barge, mutex->waiters.coming != 0);
+}
+
 // Puts the wait into the list, unless the mutex can be taken or the deadline has passed. Returns
 // 0: taken, -EINPROGRESS: linked, -ETIMEDOUT. `beaten`: it was woken and a newcomer was quicker.
 static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, int beaten)
@@ -89,7 +94,8 @@ static int enqueue(mutex_state_t *mutex, oai_wait_t *wait, int64_t deadline, int
     uintptr_t self = (uintptr_t)wait->data;
     int err = -EINPROGRESS;
     oai_lock(&mutex->lock);
-    mutex->waiters.coming -= beaten != 0;
+    if (beaten)
+        has_come(mutex);
     // WAITERS first: an unlock either sees it and comes for the lock, or has freed the mutex.
     atomic_fetch_or_explicit(&mutex->word, WAITERS, memory_order_relaxed);
     if (try_take(mutex, self)) {
@@ -113,7 +119,7 @@ static int unlock_contended(mutex_state_t *mutex, uint64_t self, uint64_t seen);
 static int give_up(mutex_state_t *mutex, uintptr_t self, int err)
 {
     oai_lock(&mutex->lock);
-    mutex->waiters.coming--;
+    has_come(mutex);
     set_waiters(mutex);
     bool passes_on = !oai_list_empty(&mutex->waiters.list) && try_take(mutex, self);
     oai_unlock(&mutex->lock);
@@ -150,7 +156,11 @@ static uintptr_t holder(const void *mutex)
     return (uintptr_t)(atomic_load_explicit(&state->word, memory_order_relaxed) & ~WAITERS);
 }
 
-static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uintptr_t self)
+static int give_way(mutex_state_t *mutex, bool breakable, int64_t deadline, uintptr_t self);
+
+// `again`: the caller has given way.
+static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uintptr_t self,
+                     bool again)
 {
     if (held_by(mutex, self))
         return -EDEADLK;
@@ -163,6 +173,8 @@ static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uin
         wait.data = (void *)self;
         wait.result = beaten; // for the unlock that finds it in the list
         err = enqueue(mutex, &wait, deadline, beaten);
+        if (err == 0 && !beaten && !again && oai_barge_looks(&mutex->barge))
+            return give_way(mutex, breakable, deadline, self);
         if (err != -EINPROGRESS)
             return err;
         err = oai_wait_park(&wait, deadline);
@@ -173,6 +185,24 @@ static int lock_slow(mutex_state_t *mutex, bool breakable, int64_t deadline, uin
     }
 }
 
+static inline int unlock(mutex_state_t *state, uint64_t self);
+
+// The caller has taken it, and is one newcomer too many if it is over: then whoever is ready on its
+// worker runs before it; while it holds the mutex if it may try but once.
+static int give_way(mutex_state_t *mutex, bool breakable, int64_t deadline, uintptr_t self)
+{
+    oai_lock(&mutex->lock);
+    bool over = oai_barge_over(&mutex->barge, mutex->waiters.coming != 0);
+    oai_unlock(&mutex->lock);
+    if (!over)
+        return 0;
+    bool once = oai_wait_expired(deadline);
+    if (!once)
+        unlock(mutex, self);
+    oa_yield();
+    return once || try_take(mutex, self) ? 0 : lock_slow(mutex, breakable, deadline, self, true);
+}
+
 // Of the two calls that matter: wherever else they came to lie a pair took up to 6.0 ns, and takes
 // 4.7 so.
 #define ALIGNED __attribute__((aligned(OAI_CACHELINE)))
@@ -181,10 +211,11 @@ static inline int lock(oa_mutex_t *mutex, bool breakable, int64_t deadline)
 {
     if (breakable && oai_wait_cancelled())
         return -ECANCELED;
+    mutex_state_t *state = state_of(mutex);
     uintptr_t self = oai_wait_self();
-    if (OAI_LIKELY(try_take(state_of(mutex), self)))
-        return 0;
-    return lock_slow(state_of(mutex), breakable, deadline, self);
+    if (OAI_UNLIKELY(!try_take(state, self)))
+        return lock_slow(state, breakable, deadline, self, false);
+    return oai_barge_looks(&state->barge) ? give_way(state, breakable, deadline, self) : 0;
 }
 
 // Apart, as unlock_contended() is.
@@ -219,11 +250,13 @@ static bool unlock_slow(mutex_state_t *mutex)
     oai_lock(&mutex->lock);
     oai_wait_t *wait = oai_wait_claim_first(&mutex->waiters);
     if (wait) {
-        bool hand_over = wait->result >= BARGES;
+        bool hand_over = wait->result >= OAI_BARGES;
         uint64_t next = hand_over ? (uintptr_t)wait->data : 0;
         wait->result = hand_over ? HANDED_OVER : TRY_AGAIN;
-        if (!hand_over)
+        if (!hand_over) {
             mutex->waiters.coming++;
+            oai_barge_let_go(&mutex->barge);
+        }
         if (!oai_list_empty(&mutex->waiters.list))
             next |= WAITERS;
         // A store: while it is held and `lock` is too, nobody else writes the word. Release: pairs
@@ -287,7 +320,7 @@ static int enter(void *object, oai_wait_t *wait)
     if (try_take(object, (uintptr_t)wait->task))
         return 0;
     wait->data = wait->task;
-    wait->result = BARGES;
+    wait->result = OAI_BARGES;
     return enqueue(object, wait, OA_FOREVER, 0);
 }
 

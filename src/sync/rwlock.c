@@ -4,10 +4,11 @@
 // Readers are a count in one word with a lock bit (word.h), the writer is a bit of it. Free or
 // among readers, taking and releasing it are one compare-exchange each. While anybody waits no new
 // reader comes in, so that writers do not starve; a writer that leaves lets all readers go that
-// wait, also those behind other writers, so that readers do not either. The last reader lets the
-// first writer go. As with the mutex, who was let go tries again, and is handed the lock after
-// so many newcomers in a row. (Readers that were handed it at once, by a count, kept all others out
-// until each had had its turn to run: then every lock was a wait.)
+// wait, also those behind other writers, so that readers do not either; but not twice in a row. The
+// last reader lets the first writer go. As with the mutex, who was let go tries again and is handed
+// the lock after so many newcomers in a row, and newcomers give way at last (barge.h). (Readers
+// that were handed it at once, by a count, kept all others out until each had had its turn to run:
+// then every lock was a wait.)
 //
 // Last touch: who lets others in publishes the word and unlocks it in one store.
 #include <errno.h>
@@ -15,12 +16,9 @@
 #include "base/lock.h"
 #include "oasync/sync.h"
 #include "sched/wait.h"
+#include "sync/barge.h"
 #include "sync/word.h"
 
-// How often in a row who was let go may find newcomers inside: the reason is mutex.c's.
-#ifndef OAI_RWLOCK_BARGES
-#define OAI_RWLOCK_BARGES 4
-#endif
 // Looks, with a pause each, before a wait: a section of so little is over before a parked one has
 // come back. Eight tasks that each hold it for 50 ns on two workers take a third less with two
 // looks than with none, and get as far as each other; with four they do not. The checker has none:
@@ -37,6 +35,7 @@ typedef struct rwlock {
     oai_waiters_t waiters; // under the word's lock. A wait's `data` is the writer, NULL a reader
     _Atomic uintptr_t
         writer; // who holds it for writing (oai_wait_self()), or 0: written by that one
+    oai_barge_t barge;
 } rwlock_state_t;
 
 _Static_assert(sizeof(rwlock_state_t) <= sizeof(oa_rwlock_t), "fits what is public");
@@ -95,9 +94,10 @@ static bool try_enter(rwlock_state_t *lock, bool writes)
 // Under the word's lock: one that waits and was claimed is let go. Returns the new word.
 static uint64_t let_go(rwlock_state_t *lock, uint64_t word, oai_wait_t *wait)
 {
-    if (wait->result < OAI_RWLOCK_BARGES) {
+    if (wait->result < OAI_BARGES) {
         wait->result = TRY_AGAIN;
         lock->waiters.coming++;
+        oai_barge_let_go(&lock->barge);
         return word;
     }
     wait->result = LET_IN;
@@ -133,35 +133,52 @@ static uint64_t let_in_order(rwlock_state_t *lock, uint64_t word, bool only_read
     return word;
 }
 
-// The same; `wrote`: a writer has left, so all readers have their turn.
+// The same; `wrote`: a writer has left, so all readers have their turn, unless they had it last
+// time and a writer has waited since. That one would wait for ever where readers come again and
+// again that give up before they have come in.
 static uint64_t let_in(rwlock_state_t *lock, uint64_t word, bool wrote, oai_list_t *claimed)
 {
-    if (wrote)
+    if (wrote && !lock->barge.readers_were)
         word = let_in_order(lock, word, true, claimed);
-    if (!oai_list_empty(claimed)) // the last of those readers lets the next one go
-        return word;
-    return let_in_order(lock, word, false, claimed);
+    bool readers = !oai_list_empty(claimed); // the last of those lets the next one go
+    if (!readers)
+        word = let_in_order(lock, word, false, claimed);
+    if (!oai_list_empty(claimed) || oai_list_empty(&lock->waiters.list))
+        lock->barge.readers_were = readers && !oai_list_empty(&lock->waiters.list);
+    return word;
+}
+
+// Under the word's lock: one that was let go.
+static void has_come(rwlock_state_t *lock)
+{
+    lock->waiters.coming--;
+    oai_barge_came(&lock->barge, lock->waiters.coming != 0);
 }
 
 // Comes in, or puts the wait into the list. 0, -ETIMEDOUT, -EINPROGRESS: it is linked. `beaten`: it
 // was woken and a newcomer was quicker.
 static int enqueue(rwlock_state_t *lock, oai_wait_t *wait, int64_t deadline, int beaten)
 {
+    oai_list_t claimed = {NULL, NULL};
     int err = -EINPROGRESS;
     bool writes = wait->data != NULL;
     uint64_t word = oai_word_lock(&lock->word);
-    lock->waiters.coming -= beaten != 0;
+    if (beaten)
+        has_come(lock);
     if (free_for(word, writes) && (writes || beaten || oai_list_empty(&lock->waiters.list))) {
         word = writes ? word | WRITER : word + 1;
         err = 0;
     } else if (oai_wait_expired(deadline)) {
         err = -ETIMEDOUT;
+        if (beaten) // it may have kept others out
+            word = let_in(lock, word, false, &claimed);
     } else if (beaten) {
         oai_wait_link_first(&lock->waiters, wait);
     } else {
         oai_wait_link(&lock->waiters, wait);
     }
     oai_word_unlock(&lock->word, word, &lock->waiters);
+    oai_wait_ready_all(&claimed);
     return err;
 }
 
@@ -174,7 +191,7 @@ static int withdraw(rwlock_state_t *lock, oai_wait_t *wait, int err)
     if (wait)
         oai_wait_unlink(&lock->waiters, wait);
     else
-        lock->waiters.coming--;
+        has_come(lock);
     word = let_in(lock, word, false, &claimed);
     oai_word_unlock(&lock->word, word, &lock->waiters);
     oai_wait_ready_all(&claimed);
@@ -199,8 +216,9 @@ static uintptr_t holder(const void *lock)
     return atomic_load_explicit(&state->writer, memory_order_relaxed);
 }
 
-// `writer`: who wants to write; 0: a reader.
-static int enter_slow(rwlock_state_t *lock, uintptr_t writer, bool breakable, int64_t deadline)
+// `writer`: who wants to write; 0: a reader. `waited` is set unless it comes in as a newcomer.
+static int enter_slow(rwlock_state_t *lock, uintptr_t writer, bool breakable, int64_t deadline,
+                      bool *waited)
 {
     if (spin(lock, writer != 0))
         return 0;
@@ -215,6 +233,7 @@ static int enter_slow(rwlock_state_t *lock, uintptr_t writer, bool breakable, in
         err = enqueue(lock, &wait, deadline, beaten);
         if (err != -EINPROGRESS)
             return err;
+        *waited = true;
         err = oai_wait_park(&wait, deadline);
         if (err)
             return withdraw(lock, &wait, err);
@@ -223,21 +242,46 @@ static int enter_slow(rwlock_state_t *lock, uintptr_t writer, bool breakable, in
     }
 }
 
+static void leave_writer(rwlock_state_t *lock);
+static int leave_reader(rwlock_state_t *lock, uint64_t seen);
+
+// As in mutex.c.
+static __attribute__((noinline)) int give_way(rwlock_state_t *lock, uintptr_t writer,
+                                              bool breakable, int64_t deadline)
+{
+    uint64_t word = oai_word_lock(&lock->word);
+    bool over = oai_barge_over(&lock->barge, lock->waiters.coming != 0);
+    oai_word_unlock(&lock->word, word, &lock->waiters);
+    if (!over)
+        return 0;
+    bool once = oai_wait_expired(deadline), waited;
+    if (!once && writer)
+        leave_writer(lock);
+    else if (!once)
+        leave_reader(lock, 1);
+    oa_yield();
+    return once || try_enter(lock, writer != 0)
+               ? 0
+               : enter_slow(lock, writer, breakable, deadline, &waited);
+}
+
 static inline int enter(rwlock_state_t *lock, bool writes, bool breakable, int64_t deadline)
 {
     if (breakable && oai_wait_cancelled())
         return -ECANCELED;
-    uintptr_t self = oai_wait_self();
+    uintptr_t self = oai_wait_self(), writer = writes ? self : 0;
+    bool waited = false;
+    int err = 0;
     if (!try_enter(lock, writes)) {
         if (is_writer(lock, self))
             return -EDEADLK;
-        int err = enter_slow(lock, writes ? self : 0, breakable, deadline);
-        if (err)
-            return err;
+        err = enter_slow(lock, writer, breakable, deadline, &waited);
     }
-    if (writes)
+    if (err == 0 && !waited && oai_barge_looks(&lock->barge))
+        err = give_way(lock, writer, breakable, deadline);
+    if (writes && err == 0)
         set_writer(lock, self);
-    return 0;
+    return err;
 }
 
 static inline int read_lock(oa_rwlock_t *lock, bool breakable, int64_t deadline)

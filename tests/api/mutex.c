@@ -207,6 +207,41 @@ static void overtakes_on_one_worker(void *arg)
     overtakes(arg);
 }
 
+static void take_now(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    served++;
+    CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+}
+
+// A task that does nothing but lock and unlock does not keep the worker to itself for ever, even
+// where it would not wait.
+static void not_kept_from_it(int64_t deadline)
+{
+    oa_mutex_init(&mutex);
+    served = 0;
+    CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    CHECK_EQ(oa_go(take_now), 0);
+    oa_yield(); // it waits
+    for (int seen = 0; seen == 0;) {
+        CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+        int err = oa_mutex_lock_until(&mutex, deadline);
+        if (err == 0)
+            seen = served;
+        else
+            CHECK_EQ(oa_mutex_lock(&mutex), 0);
+    }
+    CHECK_EQ(oa_mutex_unlock(&mutex), 0);
+}
+
+static void comes_to_it(void *arg)
+{
+    (void)arg;
+    not_kept_from_it(OA_FOREVER);
+    not_kept_from_it(0);
+}
+
 int main(void)
 {
     everywhere(excludes);
@@ -215,5 +250,6 @@ int main(void)
     everywhere(last_touch);
     everywhere(in_order);
     CHECK_EQ(oa_run(overtakes_on_one_worker, .max_workers = 1), 0);
+    CHECK_EQ(oa_run(comes_to_it, .max_workers = 1), 0);
     return 0;
 }

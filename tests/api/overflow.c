@@ -198,11 +198,23 @@ static void with_action(struct sigaction action, oa_fn *fn, int calls)
     CHECK_EQ(now.sa_flags & (SA_SIGINFO | SA_ONSTACK), action.sa_flags & (SA_SIGINFO | SA_ONSTACK));
 }
 
+// Leaves its handler with the mask that this has.
+static void touch_and_look(void *arg)
+{
+    sigset_t now;
+    if (sigsetjmp(back, 0) == 0)
+        touch(arg);
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &now), 0);
+    CHECK(!sigismember(&now, SIGPIPE) && !sigismember(&now, SIGSEGV));
+}
+
 static void go_on(void *arg)
 {
     (void)arg;
     struct sigaction all = {.sa_flags = SA_SIGINFO}, little = {.sa_handler = told_little};
-    struct sigaction none = {.sa_handler = SIG_IGN};
+    struct sigaction none = {.sa_handler = SIG_IGN}, still_none = {.sa_flags = SA_SIGINFO};
+    struct sigaction open = {.sa_handler = told_little, .sa_flags = SA_NODEFER};
+    still_none.sa_handler = SIG_IGN;
     all.sa_sigaction = told_all;
     with_action(all, touch_and_live, 1);
     CHECK(address == forbidden);
@@ -210,6 +222,8 @@ static void go_on(void *arg)
     with_action(little, touch_and_live, 1);
     with_action(little, send_it, 1);
     with_action(none, send_it, 0);
+    with_action(still_none, send_it, 0);
+    with_action(open, touch_and_look, 1);
 }
 
 // ---- Actions that come and go -------------------------------------------------------------------
@@ -252,6 +266,21 @@ static void put_over_and_gone(void *arg)
     CHECK_EQ(oa_run(recurse, arg, .max_workers = 1), 0);
 }
 
+static void by_default(void *arg)
+{
+    (void)arg;
+    look(NULL);
+    seen.sa_handler = SIG_DFL; // and the flags of ours
+    CHECK_EQ(sigaction(SIGSEGV, &seen, NULL), 0);
+}
+
+// The action by default is no handler, whatever its flags.
+static void put_by_default(void *arg)
+{
+    CHECK_EQ(oa_run(by_default, arg, .max_workers = 1), 0);
+    CHECK_EQ(oa_run(recurse, arg, .max_workers = 1), 0);
+}
+
 // The end of one coordinator is not that of the other.
 static void beside_another(void *arg)
 {
@@ -263,10 +292,10 @@ static void beside_another(void *arg)
 
 static void comes_and_goes(void)
 {
-    void (*const told[])(void *) = {put_over_and_gone, beside_another};
+    void (*const told[])(void *) = {put_over_and_gone, put_by_default, beside_another};
     char text[8192];
     CHECK_EQ(test_child(put_back, NULL, text, sizeof text), 0);
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         int status = test_child(told[i], NULL, text, sizeof text);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
         CHECK(strstr(text, "oasync: fatal: stack overflow in task ") != NULL);

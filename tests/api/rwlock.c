@@ -240,6 +240,21 @@ static void keep_worker_busy(void *arg)
         ;
 }
 
+static oa_task_t *keep_busy(void)
+{
+    atomic_store(&busy, false);
+    atomic_store(&go_on, false);
+    oa_task_t *keeper = spawn(keep_worker_busy, NULL);
+    UNTIL(atomic_load(&busy));
+    return keeper;
+}
+
+static void no_longer_busy(oa_task_t *keeper)
+{
+    atomic_store(&go_on, true);
+    join(keeper);
+}
+
 static void write_broken(void *arg)
 {
     (void)arg;
@@ -258,22 +273,78 @@ static void read_once(void *arg)
 static void broken_writer(void)
 {
     reset();
-    atomic_store(&busy, false);
-    atomic_store(&go_on, false);
     CHECK_EQ(oa_start(&coord, nothing, .max_workers = 1), 0);
     CHECK_EQ(oa_rwlock_rdlock(&lock), 0);
     oa_task_t *writer = spawn(write_broken, NULL);
     UNTIL(parks() == 1);
     oa_task_t *reader = spawn(read_once, NULL);
     UNTIL(parks() == 2);
-    oa_task_t *keeper = spawn(keep_worker_busy, NULL);
-    UNTIL(atomic_load(&busy));
+    oa_task_t *keeper = keep_busy();
     CHECK_EQ(oa_cancel(writer), 0);
     CHECK_EQ(oa_rwlock_unlock(&lock), 0);
     CHECK_EQ(oa_rwlock_tryrdlock(&lock), 0); // nobody stands in line any more
     CHECK_EQ(oa_rwlock_unlock(&lock), 0);
-    atomic_store(&go_on, true);
-    join(keeper);
+    no_longer_busy(keeper);
+    join(writer);
+    join(reader);
+    CHECK_EQ(oa_rwlock_destroy(&lock), 0);
+    CHECK_EQ(oa_wait(coord), 0);
+    coord = NULL;
+}
+
+// ---- Who was let go and gives up ----------------------------------------------------------------
+
+static int64_t late;
+
+static void write_late(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_rwlock_wrlock_until(&lock, late), -ETIMEDOUT);
+}
+
+static void read_until_told(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_rwlock_rdlock(&lock), 0);
+    CHECK_EQ(oa_sem_acquire(&gate), 0);
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+}
+
+static void read_and_tell(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_rwlock_rdlock(&lock), 0);
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+    CHECK_EQ(oa_sem_release(&ready), 0);
+}
+
+// A writer leaves, and as it let readers go last time it lets go in order now: a reader, which was
+// let go before and beaten, and a writer. The reader comes in, the writer finds that it is too
+// late, and a reader that stands behind that one comes in while the first still reads.
+static void late_writer(void)
+{
+    reset();
+    CHECK_EQ(oa_start(&coord, nothing, .max_workers = 1), 0);
+    CHECK_EQ(oa_rwlock_wrlock(&lock), 0);
+    oa_task_t *reader = spawn(read_until_told, NULL);
+    UNTIL(parks() == 1);
+    late = oa_after(300 * OA_MILLISECOND);
+    oa_task_t *writer = spawn(write_late, NULL);
+    UNTIL(parks() == 2 || oa_now() > late);
+    oa_task_t *keeper = keep_busy();
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+    CHECK_EQ(oa_rwlock_wrlock(&lock), 0); // before the reader comes
+    no_longer_busy(keeper);
+    UNTIL(parks() == 3 || oa_now() > late);
+    oa_task_t *behind = spawn(read_and_tell, NULL);
+    UNTIL(parks() == 4 || oa_now() > late);
+    keeper = keep_busy();
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+    UNTIL(oa_now() > late);
+    no_longer_busy(keeper);
+    CHECK_EQ(oa_sem_acquire(&ready), 0); // the second has read
+    CHECK_EQ(oa_sem_release(&gate), 0);
+    join(behind);
     join(writer);
     join(reader);
     CHECK_EQ(oa_rwlock_destroy(&lock), 0);
@@ -365,6 +436,32 @@ static void nobody_starves(void *arg)
     CHECK_EQ(oa_rwlock_destroy(&lock), 0);
 }
 
+static void write_now(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(oa_rwlock_wrlock(&lock), 0);
+    writes++;
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+}
+
+// A reader that does nothing but lock and unlock does not keep the worker from a writer for ever.
+static void not_kept_from_it(void *arg)
+{
+    (void)arg;
+    reset();
+    CHECK_EQ(oa_rwlock_rdlock(&lock), 0);
+    oa_task_t *writer = spawn(write_now, NULL);
+    oa_yield(); // it waits
+    for (int seen = 0; seen == 0;) {
+        CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+        CHECK_EQ(oa_rwlock_rdlock(&lock), 0);
+        seen = writes;
+    }
+    CHECK_EQ(oa_rwlock_unlock(&lock), 0);
+    join(writer);
+    CHECK_EQ(oa_rwlock_destroy(&lock), 0);
+}
+
 // ---- The last touch -----------------------------------------------------------------------------
 
 struct shared {
@@ -407,12 +504,15 @@ int main(void)
     everywhere(readers_together);
     everywhere(writer_gives_up);
     everywhere(cancelled);
-    if (!simulated()) // in which no task keeps the worker to itself
+    if (!simulated()) { // in which no task keeps the worker to itself
         broken_writer();
+        late_writer();
+    }
     CHECK_EQ(oa_run(reader_first, .max_workers = 1), 0);
     for (int seed = 1; seed <= 20; seed++) // whoever of them runs first
         CHECK_EQ(oa_run(reader_first, .simulate = (uint64_t)seed), 0);
     everywhere(nobody_starves);
+    CHECK_EQ(oa_run(not_kept_from_it, .max_workers = 1), 0);
     everywhere(last_touch);
     beside(excludes, 1);
     beside(excludes, 2);

@@ -157,7 +157,11 @@ MODEL(cancel_deep, cancel, free_again, .stale = -1, .runs = -1);
 
 // ---- Barging and handing over -------------------------------------------------------------------
 
-enum { BARGES = 4 }; // as in mutex.c
+#ifdef OAI_BARGES
+enum { BARGES = OAI_BARGES };
+#else
+enum { BARGES = 4 }; // as in barge.h
+#endif
 
 // Is beaten by the newcomer so often and then gets the mutex handed over.
 static void waiter(void *who)

@@ -225,6 +225,47 @@ static void cancelled_between(void)
     stub_task("writes", use, &writes);
 }
 
+// A reader waits inside for another one, which stands behind a writer that gives up: it comes in.
+static _Atomic bool has_read;
+
+static void waits_inside(void *unused)
+{
+    (void)unused;
+    model_assert(oa_rwlock_rdlock(lock) == 0);
+    while (!atomic_load_explicit(&has_read, memory_order_relaxed))
+        oai_pause();
+    model_assert(oa_rwlock_unlock(lock) == 0);
+}
+
+static void lets_it_out(void *unused)
+{
+    (void)unused;
+    model_assert(oa_rwlock_rdlock(lock) == 0);
+    atomic_store_explicit(&has_read, true, memory_order_relaxed);
+    model_assert(oa_rwlock_unlock(lock) == 0);
+}
+
+static void cancels_and_leaves(void *unused)
+{
+    reason = 1;
+    stub_cancel(victim);
+    leaves(unused);
+}
+
+static void late_writer_between(void)
+{
+    reset();
+    atomic_init(&has_read, false);
+    model_assert(oa_rwlock_rdlock(lock) == 0);
+    victim = stub_task("victim", use, &writes_breakably);
+    stub_task("inside", waits_inside, NULL);
+    stub_task("late", use, &writes_late);
+    stub_task("behind", lets_it_out, NULL);
+    model_thread("leaves", cancels_and_leaves, NULL);
+}
+
+MODEL(late_writer_between, late_writer_between, free_again, .bound = 1, .stale = -1, .weak = -1,
+      .executions = 100000, .must_see = 1 << TIMED_OUT);
 MODEL(late_writer, late_writer, read_to_the_end, .bound = 2, .stale = 1,
       .must_see = 1 << TIMED_OUT);
 MODEL(broken_writer, broken_writer, free_again, .bound = 1, .stale = -1,
@@ -242,10 +283,10 @@ MODEL(cancelled_reader, cancelled_reader, free_again, .bound = 2, .stale = 1,
 
 // ---- Handing over -------------------------------------------------------------------------------
 
-#ifdef OAI_RWLOCK_BARGES
-enum { BARGES = OAI_RWLOCK_BARGES };
+#ifdef OAI_BARGES
+enum { BARGES = OAI_BARGES };
 #else
-enum { BARGES = 4 }; // as in rwlock.c
+enum { BARGES = 4 }; // as in barge.h
 #endif
 
 // Is beaten by the newcomer so often and then handed the lock, and is the writer then.

@@ -35,6 +35,16 @@ static struct armed {
 } armed[DEADLINES];
 static int armed_count; // under the shard's lock
 
+REPLACEABLE int64_t oa_now(void)
+{
+    return model_now();
+}
+
+REPLACEABLE void oa_yield(void)
+{
+    oai_pause();
+}
+
 // ---- Tasks and workers --------------------------------------------------------------------------
 
 static oai_slab_t *slab(void)
