@@ -95,8 +95,8 @@ bool oai_stack_chunk_free(struct oai_stack_chunk *chunk)
 {
 #if OAI_ASAN
     // Not every ASan forgets at munmap what frames have left here; the next mapping may be
-    // anything.
-    __asan_unpoison_memory_region(chunk->base, chunk->size);
+    // anything. Slots that are not carved were nobody's.
+    __asan_unpoison_memory_region(chunk->base, chunk->carved * oai_stack_class_size(chunk->cls));
 #endif
     if (oai_os.unmap(chunk->base, chunk->size) != 0)
         return false;
