@@ -7,8 +7,7 @@
 # RECIPES is the folder in which CMake leaves PROGRAM.recipe for each model program: how to build it, and what it has
 # built. Each entry of FILE.mut (or only the one called NAME) is applied to a copy of its file, what that changes is
 # compiled, and the program has to fail (exit 1). Fails if a mutation survives, if one marked equivalent is killed, if
-# its text is not found exactly once, or if the result does not compile. Two mutations run at a time. Needs sh, awk, sed,
-# GNU cp and xargs.
+# its text is not found exactly once, or if the result does not compile. Needs sh, awk, sed, GNU cp and xargs.
 #
 # FILE.mut: entries separated by blank lines; # begins a comment. Several find or replace lines make several lines.
 #     mutation: NAME
@@ -155,9 +154,7 @@ done
 for name in $program $(awk 1 "$work"/entries/*/by 2>/dev/null | sed 's/ .*//' | sort -u); do
     [ -f "$recipes/$name.recipe" ] || fail "no recipe for $name in $recipes"
 done
-# Those that must survive take longest, so they begin.
-{ ls -d "$work"/entries/*/equivalent 2>/dev/null | sed 's|/equivalent$||'; ls -d "$work"/entries/*; } |
-    awk '!seen[$0]++' | tr '\n' '\0' | xargs -0 -P 2 -I '{}' sh "$0" --one "$recipes" "$program" "$work" '{}'
+ls -d "$work"/entries/* | tr '\n' '\0' | xargs -0 -I '{}' sh "$0" --one "$recipes" "$program" "$work" '{}'
 total=$(ls "$work/entries" | wc -l)
 good=$(cat "$work"/entries/*/verdict | grep -c '^ok' || true)
 killed=$(cat "$work"/entries/*/verdict | grep -c '^ok, killed' || true)
