@@ -118,8 +118,9 @@ void oa_rwlock_init(oa_rwlock_t *lock);
 
 // Locks for reading, waiting until nobody writes and nobody waits who came before. So a reader that
 // locks once more may wait behind a writer that waits for it. A writer that leaves lets all readers
-// go that wait, but not twice in a row, and the last reader the next writer; newcomers may be
-// quicker than who was let go, as told at the top. A cancel does not interrupt it.
+// go that wait, but not twice in a row if another writer waits, and the last reader the next
+// writer; newcomers may be quicker than who was let go, as told at the top. A cancel does not
+// interrupt it.
 // Any thread; waits.
 // Returns 0, or
 //  -EINVAL   lock is NULL;

@@ -7,7 +7,7 @@
 # RECIPES is the folder in which CMake leaves PROGRAM.recipe for each model program: how to build it, and what it has
 # built. Each entry of FILE.mut (or only the one called NAME) is applied to a copy of its file, what that changes is
 # compiled, and the program has to fail (exit 1). Fails if a mutation survives, if one marked equivalent is killed, if
-# its text is not found exactly once, or if the result does not compile. Needs sh, awk, sed, GNU cp and xargs.
+# its text is not found exactly once, or if the result does not compile. Needs sh, awk and sed.
 #
 # FILE.mut: entries separated by blank lines; # begins a comment. Several find or replace lines make several lines.
 #     mutation: NAME
@@ -136,12 +136,6 @@ one() {
     rm -rf "$1/tree" "$1/objects" "$1/program"
 }
 
-if [ "$1" = --one ]; then
-    recipes=$2 program=$3 work=$4
-    one "$5"
-    exit 0
-fi
-
 [ $# -ge 3 ] || fail "usage: mutate.sh RECIPES PROGRAM FILE.mut [NAME]"
 recipes=$(cd "$1" && pwd) program=$2 mutations=$3 only=${4:-}
 [ -f "$recipes/$program.recipe" ] || fail "no recipe for $program in $recipes"
@@ -154,7 +148,10 @@ done
 for name in $program $(awk 1 "$work"/entries/*/by 2>/dev/null | sed 's/ .*//' | sort -u); do
     [ -f "$recipes/$name.recipe" ] || fail "no recipe for $name in $recipes"
 done
-ls -d "$work"/entries/* | tr '\n' '\0' | xargs -0 -I '{}' sh "$0" --one "$recipes" "$program" "$work" '{}'
+for entry in "$work"/entries/*; do
+    [ -d "$entry" ] || fail "$mutations: no such mutation"
+    (one "$entry")
+done
 total=$(ls "$work/entries" | wc -l)
 good=$(cat "$work"/entries/*/verdict | grep -c '^ok' || true)
 killed=$(cat "$work"/entries/*/verdict | grep -c '^ok, killed' || true)
